@@ -1,0 +1,1 @@
+"""A news monitor for international agreements."""
