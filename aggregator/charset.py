@@ -90,7 +90,9 @@ _EVERYDAY = frozenset(
     "这個為國時來們於對發動過說種後學經進著電裡現實兩體當點從業應開還間樣與關線數問無軍總設長資邊級將東會務氣報網"
     "新闻新聞美京华華北南西标标題题测测試试版记记者院央日月年时分今昨布要求严严格规规定執执行際际協协議议"
 )
-_HANGUL = frozenset("이다의는가을에고로한지어사기리대도인서자스시해일정부국제하은들과를와수그여보전아나장주상원공화성개구조신")
+_HANGUL = frozenset(
+    "이다의는가을에고로한지어사기리대도인서자스시해일정부국제하은들과를와수그여보전아나장주상원공화성개구조신"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +108,12 @@ def decode(body: bytes, content_type: str | None = None) -> Decoded:
     """Text of a feed or page from its bytes and its Content-Type header; never raises, never consults a locale."""
     label = declared(body, content_type)
     codec = _LABELS.get((label or "").lower())
-    text, encoding = _by_mark(body) or _by_nuls(body) or _utf8(body, codec) or _ranked(body, codec)
-    return Decoded(text.lstrip("\ufeff"), encoding, _note(text, label, codec, encoding))
+    clean = _by_mark(body) or _by_nuls(body) or _utf8(body, codec)
+    text, encoding = clean or _ranked(body, codec)
+    note = _note(text, label, codec, encoding)
+    if not clean and "\ufffd" in text:
+        note = f"{note or 'its bytes are not all ' + _SHOWN.get(encoding, encoding.upper())}; \ufffd stands for what could not be read"
+    return Decoded(text.lstrip("\ufeff"), encoding, note)
 
 
 def declared(body: bytes, content_type: str | None) -> str | None:
@@ -149,9 +155,8 @@ def _by_nuls(body: bytes) -> tuple[str, str] | None:
 
 
 def _utf8(body: bytes, codec: str | None) -> tuple[str, str] | None:
-    try:
-        text = body.decode("utf-8")
-    except UnicodeDecodeError:
+    text = _strict(body, "utf-8")
+    if text is None:
         return None
     if codec == "iso2022_jp" and b"\x1b" in body:
         return body.decode(codec, "replace"), codec
@@ -171,7 +176,7 @@ def _ranked(body: bytes, codec: str | None) -> tuple[str, str]:
         return lossy, "utf-8"
     if codec and codec not in _EAST_ASIAN and codec not in _WESTERN and not codec.startswith(("utf-16", "iso2022")):
         return body.decode(codec, "replace"), codec
-    if _alone(body):
+    if codec not in _EAST_ASIAN and _alone(body):
         western = codec if codec in _WESTERN and codec != "utf-8" else "cp1252"
         return body.decode(western, "replace"), western
     found = _east_asian(body, codec)
@@ -204,9 +209,13 @@ def _east_asian(body: bytes, codec: str | None) -> tuple[str, str] | None:
 
 
 def _strict(body: bytes, codec: str) -> str | None:
+    """The text, or None where it is not in that encoding; a character that the end cuts in two is dropped."""
     try:
         return body.decode(codec)
-    except UnicodeDecodeError:
+    except UnicodeDecodeError as error:
+        is_cut = error.reason in {"unexpected end of data", "incomplete multibyte sequence"}
+        if is_cut and error.start:
+            return body[: error.start].decode(codec)
         return None
 
 
@@ -240,15 +249,17 @@ def _common() -> frozenset[str]:
     """The first levels of GB 2312 and Big5: the 3,755 and 5,401 characters that their makers found in daily use."""
     gb = [bytes((lead, trail)) for lead in range(0xB0, 0xD8) for trail in range(0xA1, 0xFF)]
     big5 = [bytes((lead, trail)) for lead in range(0xA4, 0xC7) for trail in (*range(0x40, 0x7F), *range(0xA1, 0xFF))]
-    return frozenset("".join(b.decode("gb2312", "ignore") for b in gb) + "".join(b.decode("big5", "ignore") for b in big5))
+    return frozenset(
+        "".join(b.decode("gb2312", "ignore") for b in gb) + "".join(b.decode("big5", "ignore") for b in big5)
+    )
 
 
 def _note(text: str, label: str | None, codec: str | None, encoding: str) -> str | None:
-    if encoding == codec or (codec or "").startswith("utf-16") and encoding.startswith(("utf-16", "utf-32")):
+    if encoding == codec or (encoding[:6] in {"utf-16", "utf-32"} and (label or "").lower().startswith(encoding[:6])):
         return None
     shown = _SHOWN.get(encoding, encoding.upper())
     if label and codec is None:
         return None if text.isascii() else f"the encoding {label[:40]!r} it declares is unknown, read as {shown}"
-    if text.isascii() or (not label and encoding == "utf-8" and "\ufffd" not in text):
+    if text.isascii() or (not label and encoding == "utf-8"):
         return None
     return f"it declares {label}, but is {shown}" if label else f"it declares no encoding, read as {shown}"

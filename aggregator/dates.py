@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from functools import lru_cache
 from zoneinfo import ZoneInfo
@@ -46,9 +45,24 @@ _HOURS = {
     "nst": -3.5, "ndt": -2.5, "brt": -3, "art": -3, "ast": -4, "adt": -3, "est": -5, "edt": -4, "cst": -6, "cdt": -5, "mst": -7,
     "mdt": -6, "pst": -8, "pdt": -7, "akst": -9, "akdt": -8, "hst": -10, "北京时间": 8, "北京時間": 8, "中国标准时间": 8, "台北时间": 8,
 }  # fmt: skip
-_NUMERALS = {**dict(zip("〇零○一二三四五六七八九", (0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9), strict=True)), "两": 2, "兩": 2}
+_NUMERALS = {
+    **dict(zip("〇零○一二三四五六七八九", (0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9), strict=True)),
+    "两": 2,
+    "兩": 2,
+}
 _WEEKDAYS = {**dict(zip("一二三四五六日", range(7), strict=True)), "天": 6}
-_AGO = {"秒": 1, "分": 60, "小": 3600, "鐘": 3600, "钟": 3600, "天": 86400, "日": 86400, "周": 604800, "週": 604800, "星": 604800}
+_AGO = {
+    "秒": 1,
+    "分": 60,
+    "小": 3600,
+    "鐘": 3600,
+    "钟": 3600,
+    "天": 86400,
+    "日": 86400,
+    "周": 604800,
+    "週": 604800,
+    "星": 604800,
+}
 _AGO_EN = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _DAYS = {"今": 0, "昨": 1, "前": 2}
 
@@ -67,23 +81,40 @@ _HAN = re.compile(
     r"(?:(?P<era>(?:中[華华])?民[國国])\s*|(?<!\S))(?P<year>\d{1,4})\s*[年년]\s*(?P<month>\d{1,2})\s*[月월]\s*"
     r"(?P<day>\d{1,2})\s*(?:[日号號일]|(?!\d))(?P<rest>.*)$"
 )
-_HAN_YEAR_LAST = re.compile(r"(?P<month>\d{1,2})\s*月\s*(?P<day>\d{1,2})\s*[日号號][,，]?\s*(?P<year>\d{4})年?(?!\d)(?P<rest>.*)$")
-_DAY_FIRST = re.compile(r"(?P<day>\d{1,2})(?:st|nd|rd|th)?\.?[\s\-/]*(?:de |of )?" + _WORD + r"[\s,\-/]*(?:de )?(?P<year>\d{4}|\d{2})(?!\d)(?P<rest>.*)$")
+_HAN_YEAR_LAST = re.compile(
+    r"(?P<month>\d{1,2})\s*月\s*(?P<day>\d{1,2})\s*[日号號][,，]?\s*(?P<year>\d{4})年?(?!\d)(?P<rest>.*)$"
+)
+_DAY_FIRST = re.compile(
+    r"(?P<day>\d{1,2})(?:st|nd|rd|th)?\.?[\s\-/]*(?:de |of )?"
+    + _WORD
+    + r"[\s,\-/]*(?:de )?(?P<year>\d{4}|\d{2})(?!\d)(?P<rest>.*)$"
+)
 _MONTH_FIRST = re.compile(_WORD + r"\s*(?P<day>\d{1,2})(?:st|nd|rd|th)?[\s,]+(?P<year>\d{4})(?!\d)(?P<rest>.*)$")
-_ASCTIME = re.compile(_WORD + r"\s+(?P<day>\d{1,2})\s+(?P<clock>\d{1,2}:\d{2}(?::\d{2})?)(?P<zone>\s+[A-Za-z+\-][\w:+\-]*)?\s+(?P<year>\d{4})$")
+_ASCTIME = re.compile(
+    _WORD
+    + r"\s+(?P<day>\d{1,2})\s+(?P<clock>\d{1,2}:\d{2}(?::\d{2})?)(?P<zone>\s+[A-Za-z+\-][\w:+\-]*)?\s+(?P<year>\d{4})$"
+)
 _DOTS = re.compile(r"(?P<day>\d{1,2})(?P<mark>[./\-])(?P<month>\d{1,2})(?P=mark)(?P<year>\d{4})(?!\d)(?P<rest>.*)$")
 _YEARLESS = re.compile(r"(?P<month>\d{1,2})\s*月\s*(?P<day>\d{1,2})\s*(?:[日号號]|(?!\d))(?P<rest>.*)$")
 _YEARLESS_DIGITS = re.compile(r"(?P<month>\d{1,2})[-/](?P<day>\d{1,2})(?P<rest>\s+\d{1,2}[:：]\d{2}.*)$")
 _NEAR_DAY = re.compile(r"(?P<day>[今昨前])(?:[天日]|晚|早)\s*(?P<rest>.*)$")
 _NEAR_DAY_EN = re.compile(r"(?P<day>today|yesterday)(?:\s+at|,)?\s+(?P<rest>\S.*)$", re.IGNORECASE)
 _WEEKDAY_ONLY = re.compile(r"(?:星期|周|週|礼拜|禮拜)(?P<weekday>[一二三四五六日天])\s*(?P<rest>\d.*)$")
-_SINCE = re.compile(r"(?P<count>\d{1,4}|半|数|數|几|幾)\s*[个個]?\s*(?P<unit>秒|分|小[时時]|[钟鐘][头頭]|天|日|周|週|星期)[钟鐘]?\s*(?:之|以)?前$")
-_SINCE_EN = re.compile(r"(?P<count>\d{1,4}|an?|one)\s*(?P<unit>s|m|h|d|w|secs?|seconds?|mins?|minutes?|hrs?|hours?|days?|weeks?)\s+ago$", re.I)
+_SINCE = re.compile(
+    r"(?P<count>\d{1,4}|半|数|數|几|幾)\s*[个個]?\s*(?P<unit>秒|分|小[时時]|[钟鐘][头頭]|天|日|周|週|星期)[钟鐘]?\s*(?:之|以)?前$"
+)
+_SINCE_EN = re.compile(
+    r"(?P<count>\d{1,4}|an?|one)\s*(?P<unit>s|m|h|d|w|secs?|seconds?|mins?|minutes?|hrs?|hours?|days?|weeks?)\s+ago$",
+    re.I,
+)
 _WEEKDAY = re.compile(r"[（(]?(?:星期|周|週|礼拜|禮拜)[一二三四五六日天][）)]?,?，?|[월화수목금토일]요일")
-_LABEL = re.compile(r"^(?:发布时间|發布時間|发表时间|更新时间|发布于|發佈於|发表于|更新于|时间|日期|published|updated|posted)(?: on)?\s*[:：]?\s*", re.I)
-_NUMERAL = re.compile("[〇零○一二三四五六七八九十廿卅]+(?=\\s*[年月日号號时時點点分秒天小个個周週星])|(?<=[年月])[〇零○一二三四五六七八九十廿卅]+$|[两兩](?=[个個]?[小天分秒周週日])")
-
-type_reader = Callable[[str, tzinfo, datetime | None], datetime | None]
+_LABEL = re.compile(
+    r"^(?:发布时间|發布時間|发表时间|更新时间|发布于|發佈於|发表于|更新于|时间|日期|published|updated|posted)(?: on)?\s*[:：]?\s*",
+    re.I,
+)
+_NUMERAL = re.compile(
+    "[〇零○一二三四五六七八九十廿卅]+(?=\\s*[年月日号號时時點点分秒天小个個周週星])|(?<=[年月])[〇零○一二三四五六七八九十廿卅]+$|[两兩](?=[个個]?[小天分秒周週日])"
+)
 
 
 def parse_date(text: str, timezone: str, now: datetime | None = None) -> datetime | None:
@@ -197,7 +228,10 @@ def _day(found: dict[str, str | None]) -> date | None:
         return date(year, 1, 1) + timedelta(days=int(found["ordinal"] or 0) - 1)
     if found.get("week"):
         return date.fromisocalendar(year, int(found["week"] or 0), int(found["weekday"] or 0))
-    month, day = _MONTHS.get((found["month"] or "").lower()) or int(found["month"] or 0) if _is_month(found) else 0, int(found["day"] or 0)
+    month, day = (
+        _MONTHS.get((found["month"] or "").lower()) or int(found["month"] or 0) if _is_month(found) else 0,
+        int(found["day"] or 0),
+    )
     if found.get("mark") in {"/", "-"}:
         if month == day or day > 12:  # noqa: PLR2004 - months in a year
             return date(year, month, day)

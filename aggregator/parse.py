@@ -21,6 +21,7 @@ from datetime import datetime, timedelta
 from html import escape, unescape
 from typing import Any
 from urllib.parse import urljoin, urlsplit
+from xml.sax.xmlreader import AttributesNSImpl
 
 import feedparser.api
 from feedparser.sanitizer import _HTMLSanitizer
@@ -38,12 +39,25 @@ _READ_ENTRIES = 10_000  # read of one document, so that a feed of 100,000 entrie
 _MAX_BODY = 30_000_000  # bytes after decompression of a body that was sent gzipped without saying so
 _MAX_TITLE, _MAX_HTML, _MAX_LINK, _MAX_GUID = 2_000, 2_000_000, 8_000, 2_000
 _MAX_TAGS = 100
+_MAX_ATTRIBUTES = 100
 _MAX_AUTHOR = 1_000
 _NESTED = 100  # entries inside entries; no format allows one
 _PERIODS = {"hourly": 1, "daily": 24, "weekly": 168, "monthly": 730, "yearly": 8766}
 
-_MAGIC = {b"\x89PNG": "a PNG image", b"%PDF": "a PDF", b"PK\x03\x04": "a ZIP archive", b"\x7fELF": "a program", b"\xff\xd8\xff": "a JPEG image", b"GIF8": "a GIF image"}
-_OTHER_ROOTS = {"urlset": "a sitemap", "sitemapindex": "a sitemap", "opml": "an OPML list of feeds", "svg": "an SVG image"}
+_MAGIC = {
+    b"\x89PNG": "a PNG image",
+    b"%PDF": "a PDF",
+    b"PK\x03\x04": "a ZIP archive",
+    b"\x7fELF": "a program",
+    b"\xff\xd8\xff": "a JPEG image",
+    b"GIF8": "a GIF image",
+}
+_OTHER_ROOTS = {
+    "urlset": "a sitemap",
+    "sitemapindex": "a sitemap",
+    "opml": "an OPML list of feeds",
+    "svg": "an SVG image",
+}
 _CHALLENGE = re.compile(
     r"just a moment|_cf_chl_opt|cf-browser-verification|challenge-platform|checking your browser|attention required|"
     r"ddos-guard|acw_sc__v2|aliyun_waf|captcha|are you a (?:human|robot)|verify you are human|安全验证|访问验证|人机验证|"
@@ -51,7 +65,10 @@ _CHALLENGE = re.compile(
     re.IGNORECASE,
 )
 _HTML_TYPES = {"text/html", "application/xhtml+xml"}
-_KNOWN_TAG = re.compile(r"</?(?:%s)\b[^<>]*>|<!--.*?-->" % "|".join(sorted(_HTMLSanitizer.acceptable_elements)), re.I | re.S)  # noqa: UP031
+_KNOWN_TAG = re.compile(
+    r"</?(?:%s)\b[^<>]*>|<!--.*?-->" % "|".join(sorted(_HTMLSanitizer.acceptable_elements)), re.I | re.S
+)  # noqa: UP031
+_BREAKS = re.compile(r"[ \t]*[\t\n\v\f\r\x85\u2028\u2029][ \t\n\v\f\r\x85\u2028\u2029]*")
 _NESTING = re.compile(r"<(/?)(?:item|entry)(?=[\s>])")
 
 
@@ -71,11 +88,13 @@ def parse_feed(body: bytes, *, content_type: str | None, url: str, timezone: str
     decoded = decode(_unpacked(body), content_type)
     context = _Context(url, timezone, now)
     try:
-        document = _json(decoded.text, context) if decoded.text.lstrip()[:1] in {"{", "["} else _xml(decoded.text, context)
+        document = (
+            _json(decoded.text, context) if decoded.text.lstrip()[:1] in {"{", "["} else _xml(decoded.text, context)
+        )
     except ParseError:
         raise
     except (RecursionError, MemoryError) as error:
-        raise ParseError("could not be read: it is nested too deeply or too large") from error
+        raise ParseError("is nested too deeply, or needs too much memory to parse") from error
     except Exception as error:
         # feedparser raises nine kinds of errors on hostile input; whatever it is, only this feed fails.
         raise ParseError(f"could not be read as a feed ({type(error).__name__})") from error
@@ -148,11 +167,15 @@ def _refusal(name: str, text: str) -> str:
     head = text[:20_000]
     if _CHALLENGE.search(head) and (name in {"html", "head", "body"} or "<" in head):
         return "answered a challenge page for browsers, not a feed"
-    if name in {"html", "head", "body"} or re.search(r"<(?:!doctype html|h1|div|pre|p|meta|title|script)\b", head, re.IGNORECASE):
+    if name in {"html", "head", "body"} or re.search(
+        r"<(?:!doctype html|h1|div|pre|p|meta|title|script)\b", head, re.IGNORECASE
+    ):
         return "answered an HTML page, not a feed"
     if name in _OTHER_ROOTS:
         return f"answered {_OTHER_ROOTS[name]}, not a feed"
-    return f"answered XML that is no feed (its root is <{name[:40]}>)" if name else "answered something that is neither XML nor JSON, not a feed"
+    if name and head.lstrip().startswith("<"):
+        return f"answered XML that is no feed (its root is <{name[:40]}>)"
+    return "answered something that is neither XML nor JSON, not a feed"
 
 
 class _Stop(Exception):  # noqa: N818 - not an error: enough has been read
@@ -207,11 +230,16 @@ class _Bounded:
 
 
 class _Strict(_Bounded, feedparser.api.StrictFeedParser):  # type: ignore[misc]
-    pass
+    """The parser for well-formed XML."""
+
+    def startElementNS(self, name: Any, qname: Any, attrs: Any) -> None:  # noqa: N802 - SAX's name
+        # It looks up each attribute by walking over all: quadratic.
+        few = attrs if len(attrs) <= _MAX_ATTRIBUTES else AttributesNSImpl({}, {})
+        super().startElementNS(name, qname, few)
 
 
 class _Loose(_Bounded, feedparser.api.LooseFeedParser):  # type: ignore[misc]
-    pass
+    """The parser for what only resembles XML."""
 
 
 def _parsed(text: str) -> Any:
@@ -261,7 +289,8 @@ def _fields(entry: Mapping[str, Any], feed: Mapping[str, Any], *, is_atom: bool)
     detail = entry.get("title_detail") or {}
     authors = [author.get("name") or author.get("email") for author in entry.get("authors") or ()]
     if not any(authors):
-        authors = [entry.get("author") or (feed.get("author") if is_atom else None)]
+        detail_of_feed = feed.get("author_detail") or {}
+        authors = [entry.get("author") or ((detail_of_feed.get("name") or feed.get("author")) if is_atom else None)]
     updated = dict.get(entry, "updated")  # type: ignore[arg-type]
     return {
         "guid": entry.get("id"),
@@ -281,7 +310,9 @@ def _alternate(entry: Mapping[str, Any]) -> str | None:
     link = entry.get("link")
     if link:
         return str(link)
-    return next((one["href"] for one in entry.get("links") or () if one.get("rel") == "alternate" and one.get("href")), None)
+    return next(
+        (one["href"] for one in entry.get("links") or () if one.get("rel") == "alternate" and one.get("href")), None
+    )
 
 
 def _fullest(entry: Mapping[str, Any], *, is_atom: bool) -> str:
@@ -323,13 +354,17 @@ def _newest(entries: list[Entry]) -> list[Entry]:
     dated = sum(entry.published is not None for entry in entries)
     if dated < len(entries) / 2:
         return entries[:MAX_ENTRIES]
-    ranked = sorted(range(len(entries)), key=lambda i: (entries[i].published is not None, entries[i].published), reverse=True)
+    ranked = sorted(
+        range(len(entries)), key=lambda i: (entries[i].published is not None, entries[i].published), reverse=True
+    )
     return [entries[i] for i in sorted(ranked[:MAX_ENTRIES])]
 
 
 def _entry(row: Mapping[str, Any], context: _Context) -> Entry:
     published, updated = context.instant(row["published"]), context.instant(row["updated"])
-    unread = next((text for text, when in ((row["published"], published), (row["updated"], updated)) if text and not when), None)
+    unread = next(
+        (text for text, when in ((row["published"], published), (row["updated"], updated)) if text and not when), None
+    )
     authors = dict.fromkeys(_line(author, is_html=False)[:200] for author in row["authors"][:20] if author)
     tags = dict.fromkeys(_line(tag, is_html=False)[:200] for tag in row["tags"][:_MAX_TAGS] if tag)
     return Entry(
@@ -360,8 +395,12 @@ def _line(text: Any, *, is_html: bool) -> str:
         return ""
     text = text[: _MAX_TITLE * 10]
     if is_html and ("<" in text or "&" in text):
-        text = unescape(_KNOWN_TAG.sub(lambda tag: " " if re.match(r"</?(?:br|p|div|li)\b", tag[0], re.I) else "", text))
-    return clean(" ".join(text.split())).strip()
+        text = re.sub(r"<(script|style)\b.*?(?:</\1\s*>|$)", "", text, flags=re.I | re.S)
+        text = unescape(
+            _KNOWN_TAG.sub(lambda tag: " " if re.match(r"</?(?:br|p|div|li)\b", tag[0], re.I) else "", text)
+        )
+    # Blanks stay as they are: an ideographic one (U+3000) is part of many Chinese titles.
+    return clean(_BREAKS.sub(" ", text)).strip()
 
 
 def _joined(base: str, link: str | None) -> str | None:
