@@ -19,6 +19,7 @@ from datetime import datetime
 from typing import Protocol
 
 import sqlalchemy as sa
+from sqlalchemy.exc import DataError, IntegrityError, OperationalError, StatementError
 
 from aggregator import normalize, polite
 from aggregator.dedup import identity
@@ -132,9 +133,11 @@ def ask(feed: Feed, state: FeedState, parts: Parts, *, force: bool = False) -> B
         if fetched.status == NOT_MODIFIED or digest == state.body_sha256:
             return Brought(feed, state, polite.Outcome(PollStatus.UNCHANGED, url=url, fetched=_light(fetched)))
         document = parts.parse(fetched, feed, now)
+        brought = tuple(_article(entry, feed) for entry in document.entries)
     except FeedError as error:
         return Brought(feed, state, polite.failure(error))
-    brought = tuple(_article(entry, feed) for entry in document.entries)
+    except Exception as error:  # noqa: BLE001 - whatever a feed sends, it stops nobody but itself
+        return Brought(feed, state, polite.failure(FeedError(f"defect: {type(error).__name__}: {error}", "defect")))
     outcome = polite.Outcome(
         PollStatus.OK, url=url, fetched=_light(fetched), body_sha256=digest, ttl=document.ttl, notes=document.notes
     )
@@ -178,8 +181,15 @@ def _take_in_one(connection: sa.Connection, brought: Brought, parts: Parts, now:
         notes=brought.outcome.notes,
     )
     if brought.articles:
-        with connection.begin_nested():
-            report = _counted(report, admit(connection, brought.feed, brought.articles, parts, now))
+        try:
+            with connection.begin_nested():
+                report = _counted(report, admit(connection, brought.feed, brought.articles, parts, now))
+        except (IntegrityError, DataError, StatementError, ValueError) as error:
+            # One feed's strange data: its savepoint is rolled back, its validators stay old, so it is asked again.
+            if isinstance(error, OperationalError):
+                raise
+            brought = replace(brought, outcome=polite.failure(FeedError(f"could not be stored: {error}", "store")))
+            report = replace(report, status=PollStatus.FAILED, error=brought.outcome.error, kind="store")
     if brought.outcome.status is PollStatus.SKIPPED:
         return report
     _remember(connection, brought, report, now)
