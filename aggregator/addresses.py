@@ -92,10 +92,7 @@ def identity(url: str) -> str:
         return url
     parts = _split(url)
     port = parts.port
-    if port is None or port == {"http": 80, "https": 443}[parts.scheme]:
-        port_text = ""
-    else:
-        port_text = f":{port}"
+    port_text = f":{port}" if port not in {None, 80 if parts.scheme == "http" else 443} else ""
     path = _UNRESERVED.sub(lambda found: unquote(found[0]), parts.path) or "/"
     user = parts.netloc.rpartition("@")[0]
     netloc = f"{user}@{parts.hostname}{port_text}" if user else f"{parts.hostname}{port_text}"

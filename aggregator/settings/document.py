@@ -71,14 +71,19 @@ class Node:
         """The node a path leads to, or the last one on the way, with the part of the path that exists."""
         node: Node = self
         for depth, step in enumerate(loc):
-            inner = node.value
-            if (isinstance(inner, dict) and isinstance(step, str) and step in inner) or (
-                isinstance(inner, list) and isinstance(step, int) and step < len(inner)
-            ):
-                node = inner[step]
-            else:
+            found = node.step(step)
+            if found is None:
                 return tuple(loc[:depth]), node
+            node = found
         return tuple(loc), node
+
+    def step(self, step: str | int) -> Node | None:
+        """The entry of that name or number."""
+        if isinstance(self.value, dict):
+            return self.value.get(str(step))
+        if isinstance(self.value, list) and isinstance(step, int) and step < len(self.value):
+            return self.value[step]
+        return None
 
     def mistake(self, loc: Sequence[str | int], what: str) -> Mistake:
         """A mistake at a path; what is missing is reported where it should be."""

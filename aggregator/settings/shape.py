@@ -177,9 +177,9 @@ def _sender(value: Any) -> str:
 def contact(value: Any) -> str:
     """A web or e-mail address in printable ASCII, fit for a request's head."""
     text = _text(value)
-    if text.isascii() and text.isprintable() and " " not in text:
-        if re.match(r"https?://[^/?#\s]+", text) or _ADDRESS.fullmatch(text.removeprefix("mailto:")):
-            return text
+    one_word = text.isascii() and text.isprintable() and " " not in text
+    if one_word and (re.match(r"https?://[^/?#]+", text) or _ADDRESS.fullmatch(text.removeprefix("mailto:"))):
+        return text
     raise wrong(
         f"{shown(text)} is no contact; write a web or e-mail address in ASCII, such as https://example.org/bot"
     )
@@ -214,6 +214,8 @@ Address = Annotated[str, BeforeValidator(_address)]
 Addresses = Annotated[list[Address], BeforeValidator(_several)]
 Web = Annotated[str, BeforeValidator(web)]
 Webs = Annotated[list[Web], BeforeValidator(_several)]
+Contact = Annotated[str, BeforeValidator(contact)]
+Language = Annotated[str, BeforeValidator(_language)]
 Mailbox = Annotated[str, BeforeValidator(mail_address)]
 Selectors = Annotated[list[Annotated[str, BeforeValidator(_selector)]], BeforeValidator(_several)]
 # A minute is the least that no server minds; a month the longest that still counts as polling.
@@ -251,7 +253,7 @@ class Defaults(Shape):
     max_size: Size | None = None
     timezone: Zone | None = None
     fulltext: Truth | None = None
-    lang: Annotated[str, BeforeValidator(_language)] | None = None
+    lang: Language | None = None
 
 
 class FeedShape(Defaults):
@@ -299,7 +301,7 @@ class FileShape(Shape):
     network: NetworkShape = NetworkShape()
     mail: MailShape = Field(default_factory=lambda: MailShape.model_validate({}))
     feeds: list[FeedShape]
-    contact: Annotated[str, BeforeValidator(contact)] | None = None
+    contact: Contact | None = None
     agreements: Texts | None = None
     public_url: Web | None = None
     listen: HostPort | None = None
