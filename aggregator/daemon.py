@@ -21,7 +21,7 @@ from dataclasses import dataclass, field, replace
 from types import FrameType
 from typing import Any
 
-from aggregator import log, pipeline, polite
+from aggregator import log, pipeline, turn
 from aggregator.app import App
 from aggregator.errors import AggregatorError, ArchiveBusy
 from aggregator.model import Feed, PollReport, PollStatus
@@ -59,7 +59,7 @@ class Daemon:
         """The feeds whose time has come, by the archive."""
         with self.parts.archive.reading() as connection:
             states = feed_store.states(connection)
-        return polite.due(self.feeds, states, self.parts.clock())
+        return turn.due(self.feeds, states, self.parts.clock())
 
     def reload(self) -> None:
         """Read feeds.yaml again; a mistake keeps the old one in force."""
