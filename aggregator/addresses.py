@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from hashlib import md5
+from ipaddress import ip_address
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 RSSHUB = "rsshub://"
@@ -107,16 +108,41 @@ def likeness(url: str) -> str:
     return head.rstrip("/") + (f"?{kept}" if kept else "")
 
 
+def host_port(url: str) -> str:
+    """The host and the port a web address leads to, as `network.allow` writes them."""
+    parts = _split(url)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    return f"{host}:{parts.port or (80 if parts.scheme == 'http' else 443)}"
+
+
+def public(url: str) -> bool:
+    """False where the address itself shows that it is of this machine or network; names are not looked up."""
+    host = _split(url).hostname or ""
+    try:
+        return ip_address(host).is_global
+    except ValueError:
+        return host != "localhost" and not host.endswith((".localhost", ".local", ".lan", ".internal"))
+
+
 def rsshub_url(instance: str, route: str, key: str | None = None) -> str:
     """The address of a route on an instance; with a key, signed by `code=md5(path + key)`.
 
-    `route` is what follows `rsshub://`, a query included. The code is RSSHub's (docs, "access control"); it opens
-    this one path only, so the key itself never travels. RSSHub hashes the path as it sees it: percent-decoded.
+    `route` is what follows `rsshub://`, a query included. The code is RSSHub's (its docs, "access control"); it
+    opens this one path only, so the key itself never travels.
     """
     path, _, query = route.lstrip("/").partition("?")
-    url = f"{instance.rstrip('/')}/{quote(unquote(path), safe='/%:@!$&()*+,;=~')}"
+    url = f"{instance.rstrip('/')}/{quote(path, safe='/%:@!$&()*+,;=~')}"
     pairs = [query] if query else []
     if key:
-        code = md5(f"/{unquote(path)}{key}".encode(), usedforsecurity=False).hexdigest()
+        code = md5(f"/{_seen(path)}{key}".encode(), usedforsecurity=False).hexdigest()
         pairs.append(f"code={code}")
     return url + ("?" + "&".join(pairs) if pairs else "")
+
+
+def _seen(path: str) -> str:
+    """The path as RSSHub hashes it: escapes undone as JavaScript's decodeURI does, so not those of reserved signs."""
+
+    def undone(run: re.Match[str]) -> str:
+        return "".join(f"%{ord(char):02X}" if char in ";/?:@&=+$,#%" else char for char in unquote(run[0]))
+
+    return re.sub(r"(?:%[0-9A-Fa-f]{2})+", undone, path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from aggregator.settings.edit import edit_feeds
 from aggregator.settings.load import Mail, Network, Settings, load, loads
 
-__all__ = ["Mail", "Network", "Settings", "load", "loads"]
+__all__ = ["Mail", "Network", "Settings", "edit_feeds", "load", "loads"]

@@ -126,7 +126,8 @@ def read(text: str) -> Node | None:
 
 
 def _syntax(wrong: MarkedYAMLError, text: str) -> Mistake:
-    mark = wrong.problem_mark or wrong.context_mark
+    at_end = "end of stream" in (wrong.problem or "")
+    mark = wrong.context_mark if at_end and wrong.context_mark else wrong.problem_mark or wrong.context_mark
     line, column = (mark.line, mark.column) if mark else (0, 0)
     lines = text.splitlines()
     here = lines[line] if line < len(lines) else ""
@@ -142,6 +143,7 @@ class _Builder:
     """Turns the parser's events into nodes, one look each, and notes what this dialect does not know."""
 
     mistakes: list[Mistake] = field(default_factory=list)
+    anchors: set[str] = field(default_factory=set)
 
     def note(self, event: Any, loc: Loc, what: str) -> None:
         mark = event.start_mark
@@ -156,7 +158,7 @@ class _Builder:
                     raise Broken(*self.mistakes)
                 if event.tags or event.version:
                     self.note(event, (), "remove the lines that start with %")
-            elif isinstance(event, (events.NodeEvent,)):
+            elif isinstance(event, events.NodeEvent):
                 root = self.node(event, stream, ())
         return root if root is not None and root.value is not None else None
 
@@ -166,9 +168,9 @@ class _Builder:
         if len(loc) > MAX_DEPTH:
             self.note(event, (), f"is nested more than {MAX_DEPTH} deep")
             raise Broken(*self.mistakes)
-        if event.anchor is not None:
-            sign = "*" if isinstance(event, events.AliasEvent) else "&"
-            self.note(event, loc, f"anchors and aliases ({sign}{event.anchor}) are not read here; write the value out")
+        if event.anchor is not None and event.anchor not in self.anchors:  # each is said once
+            self.anchors.add(event.anchor)
+            self.note(event, loc, f"anchors and aliases ({event.anchor}) are not read here; write the values out")
         if isinstance(event, events.AliasEvent):
             return node
         if event.ctag is not None and event.tag is not None:

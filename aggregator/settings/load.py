@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr, ValidationError
@@ -24,8 +24,9 @@ from aggregator.settings.document import MAX_BYTES, Broken, Loc, Mistake, Node, 
 from aggregator.settings.environment import Environment, environment
 
 NEEDS_RSSHUB = "needs an RSSHub instance"
-_MOST_MISTAKES = 50
+_MOST_MISTAKES = 30
 _T = TypeVar("_T")
+_S = TypeVar("_S", bound=shape.Shape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,12 +113,7 @@ def loads(data: bytes, environ: Mapping[str, str], path: Path) -> Settings:
     if root is None:
         raise SettingsError(f"{path}: is empty; write `feeds:` and under it one `- url: https://…` for each feed")
     env, complaints = environment(environ)
-    try:
-        given = shape.FileShape.model_validate(root.plain())
-    except ValidationError as wrong:
-        mistakes = [root.mistake(_place(root, error["loc"]), shape.sentence(error)) for error in wrong.errors()]
-        raise _refusal(path, mistakes, complaints) from None
-    reading = _Reading(root, given, env, path)
+    reading = _Reading(root, env, path)
     settings = reading.settings()
     if reading.mistakes or complaints:
         raise _refusal(path, reading.mistakes, complaints)
@@ -141,33 +137,54 @@ def _refusal(path: Path, mistakes: list[Mistake], complaints: list[str]) -> Sett
 
 @dataclass(slots=True)
 class _Reading:
-    """One pass over a well-formed file: feeds resolved, everything compared with everything else."""
+    """One pass over a well-formed file: each part validated, feeds resolved, all compared with each other."""
 
     root: Node
-    given: shape.FileShape
     env: Environment
     path: Path
     mistakes: list[Mistake] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
     def settings(self) -> Settings:
-        network, given = self.network(), self.given
-        feeds = tuple(self.feeds(network))
-        listen = self.env.listen or given.listen
-        host, _, port = (listen or "").rpartition(":")
+        given = self.part(shape.FileShape, (), self.root.plain()) or shape.FileShape(feeds=[])
+        network = self.network(self.part(shape.NetworkShape, ("network",), given.network) or shape.NetworkShape())
+        defaults = self.part(shape.Defaults, ("defaults",), given.defaults) or shape.Defaults()
+        mail = self.part(shape.MailShape, ("mail",), given.mail) or shape.MailShape.model_validate({})
+        feeds = dict(self.feeds(given.feeds, defaults, network))
         self.compare(feeds)
         return Settings(
-            feeds=feeds,
+            feeds=tuple(feeds.values()),
             network=network,
-            mail=self.mail(),
+            mail=self.mail(mail),
             contact=self.env.contact or given.contact,
-            agreements=tuple(self.files()),
+            agreements=tuple(self.files(given.agreements or [])),
             public_url=self.env.public_url or given.public_url,
-            listen=(host.strip("[]"), int(port)) if listen else None,
-            timezone=given.defaults.timezone or "UTC",
+            listen=self.listen(self.env.listen or given.listen),
+            timezone=defaults.timezone or "UTC",
             path=self.path,
             warnings=tuple(self.warnings),
         )
+
+    def part(self, kind: type[_S], loc: Loc, data: Any) -> _S | None:
+        """A part of the file, validated; None, and its mistakes noted, when it is wrong or absent."""
+        if data is None and loc:
+            return None
+        try:
+            return kind.model_validate(data)
+        except ValidationError as wrong:
+            for error in wrong.errors():
+                place = _place(self.root, (*loc, *error["loc"]))
+                self.wrong(place, shape.sentence(error, kind.names()))
+            return self.rest(kind, data, {error["loc"][0] for error in wrong.errors() if error["loc"]})
+
+    def rest(self, kind: type[_S], data: Any, bad: set[int | str]) -> _S | None:
+        """What of a part is right, so that the mistakes in the rest of the file are found in the same run."""
+        if not isinstance(data, dict):
+            return None
+        try:
+            return kind.model_validate({name: value for name, value in data.items() if name not in bad})
+        except ValidationError:
+            return None
 
     def wrong(self, loc: Loc, what: str) -> None:
         self.mistakes.append(self.root.mistake(loc, what))
@@ -175,9 +192,8 @@ class _Reading:
     def warn(self, loc: Loc, what: str) -> None:
         self.warnings.append(f"{self.path}:{self.root.mistake(loc, what)}")
 
-    def network(self) -> Network:
-        given = self.given.network
-        return Network(
+    def network(self, given: shape.NetworkShape) -> Network:
+        network = Network(
             rsshub=self.env.rsshub or tuple(dict.fromkeys(given.rsshub or ())),
             rsshub_key=self.env.rsshub_key or given.rsshub_key,
             allow=frozenset(given.allow or ()),
@@ -186,15 +202,30 @@ class _Reading:
             per_host=given.per_host,
             parallel=given.parallel,
         )
+        for instance in network.rsshub:
+            host = addresses.host_port(instance)
+            if not addresses.public(instance) and host not in network.allow:
+                self.warn(("network", "rsshub"), f'{host} is a private address; add "{host}" to network.allow')
+        return network
 
-    def mail(self) -> Mail:
-        given = self.given.mail
+    def listen(self, host_port: str | None) -> tuple[str, int] | None:
+        if host_port is None:
+            return None
+        if addresses.public(f"http://{host_port}"):
+            self.warn(("listen",), "is not a loopback address: others may read health, metrics and archive")
+        host, _, port = host_port.rpartition(":")
+        return host.strip("[]"), int(port)
+
+    def mail(self, given: shape.MailShape) -> Mail:
         templates = self.path.parent / given.templates if given.templates else None
         if templates is not None and not templates.is_dir():
             self.wrong(("mail", "templates"), f"there is no folder {templates}; make it or remove the line")
+        operator = given.operator or (given.from_ or "").rpartition("<")[2].rstrip(">") or None
+        if given.alerts and operator is None:
+            self.wrong(("mail", "alerts"), "has nowhere to go; write `operator: desk@example.org` under mail")
         return Mail(
             sender=given.from_,
-            operator=given.operator,
+            operator=operator,
             alerts=given.alerts,
             confirm=given.confirm,
             images=given.images,
@@ -204,34 +235,43 @@ class _Reading:
             smtp_password=self.env.smtp_password,
         )
 
-    def files(self) -> Iterator[Path]:
-        for number, name in enumerate(self.given.agreements or ()):
+    def files(self, names: list[str]) -> Iterator[Path]:
+        for number, name in enumerate(names):
             file = self.path.parent / name
             if not file.is_file():
-                self.wrong(("agreements", number), f"there is no file {file}; mend the name or remove it")
+                self.wrong(_place(self.root, ("agreements", number)), f"there is no file {file}; mend or remove it")
             yield file
 
-    def feeds(self, network: Network) -> Iterator[Feed]:
-        taken = {given.id for given in self.given.feeds if given.id}
-        for number, given in enumerate(self.given.feeds):
+    def feeds(self, entries: list[Any], defaults: shape.Defaults, network: Network) -> Iterator[tuple[int, Feed]]:
+        """The feeds by their number in the file; those with mistakes are left out after the mistakes were noted."""
+        parts = [self.part(shape.FeedShape, ("feeds", number), entry) for number, entry in enumerate(entries)]
+        taken = {given.id for given in parts if given and given.id}
+        for number, given in enumerate(parts):
             loc: Loc = ("feeds", number)
-            if bool(given.url) == bool(given.urls):
-                self.wrong(loc, "has both url and urls; keep one" if given.url else "has no url; add `url: https://…`")
+            if given is None:
+                if entries[number] is None:
+                    self.wrong(loc, "is empty; write `- url: https://…` or remove the dash")
                 continue
-            feed = self.feed(loc, given, network)
+            if bool(given.url) == bool(given.urls):
+                tried = {"url", "urls"} & set(entries[number])
+                if given.url or not any(entries[number][name] for name in tried):
+                    self.wrong(
+                        loc, "has both url and urls; keep one" if given.url else "has no url; add `url: https://…`"
+                    )
+                continue
+            feed = self.feed(loc, given, defaults, network)
             if feed.id in taken and not given.id:
                 feed = replace(feed, id=f"{feed.id}-{sha256(feed.sources[0].encode()).hexdigest()[:6]}")
             taken.add(feed.id)
-            yield feed
+            yield number, feed
 
-    def feed(self, loc: Loc, given: shape.FeedShape, network: Network) -> Feed:
+    def feed(self, loc: Loc, given: shape.FeedShape, fallback: shape.Defaults, network: Network) -> Feed:
         sources = tuple(dict.fromkeys(given.url or given.urls or ()))
         urls = tuple(dict.fromkeys(url for source in sources for url in _resolved(source, network.rsshub)))
         self.check_sources((*loc, "url" if given.url else "urls"), sources, network)
         feed_id = given.id or derived_id(sources[0])
         title = given.title or given.name or given.outlet or feed_id
         outlet = given.outlet or title
-        fallback = self.given.defaults
         made = Feed(
             id=feed_id,
             urls=urls,
@@ -276,12 +316,12 @@ class _Reading:
                     place, "holds an access key; write it as AGGREGATOR_RSSHUB_KEY or network.rsshub_key instead"
                 )
 
-    def compare(self, feeds: tuple[Feed, ...]) -> None:
+    def compare(self, feeds: Mapping[int, Feed]) -> None:
         """Two feeds with one id or one address are mistakes, two that only look alike a warning."""
         ids: dict[str, Feed] = {}
         same: dict[str, Feed] = {}
         alike: dict[str, Feed] = {}
-        for number, feed in enumerate(feeds):
+        for number, feed in feeds.items():
             loc: Loc = ("feeds", number)
             first = ids.setdefault(feed.id.casefold(), feed)
             if first is not feed:

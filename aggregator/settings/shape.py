@@ -46,7 +46,7 @@ def duration(least: timedelta, most: timedelta, example: str) -> BeforeValidator
 
     def read(value: Any) -> timedelta:
         text = _text(value).strip()
-        if re.fullmatch(r"\d+(\.\d+)?", text):
+        if re.fullmatch(r"[1-9]\d{0,5}", text):
             raise wrong(f"{shown(text)} has no unit; write {text}s for seconds or {text}m for minutes (s, m, h, d, w)")
         if len(text) > 40 or not _DURATION.fullmatch(text):  # noqa: PLR2004 - longer than any duration one means
             raise wrong(f"{shown(text)} is not a duration; write a number and s, m, h, d or w, such as {example}")
@@ -109,14 +109,19 @@ def timezone(value: Any) -> str:
     return name
 
 
-def _line(value: Any) -> str:
-    """One line of text for people: white space runs are one blank, control characters are gone."""
+def _title(value: Any) -> str | None:
+    """One line of text for people: white space runs are one blank, control characters are gone; None if none is left."""
     words = " ".join(_text(value).split())
-    line = "".join(char for char in words if char.isprintable() or char in "\u200c\u200d")
-    if not line:
+    line = "".join(char for char in words if char.isprintable() or char in "\u200c\u200d").strip()
+    if len(line) > 2000:  # noqa: PLR2004 - no title, and it would flood every listing
+        raise wrong(f"is {len(line)} characters long; write at most 2000")
+    return line or None
+
+
+def _line(value: Any) -> str:
+    line = _title(value)
+    if line is None:
         raise wrong("is empty; write a value or remove the line")
-    if len(line) > 500:  # noqa: PLR2004 - no title, and it would flood every listing
-        raise wrong(f"is {len(line)} characters long; write at most 500")
     return line
 
 
@@ -260,8 +265,8 @@ class FeedShape(Defaults):
     """One of `feeds`."""
 
     id: Annotated[str, BeforeValidator(_identifier)] | None = None
-    title: Text | None = None
-    name: Text | None = None
+    title: Annotated[str | None, BeforeValidator(_title)] = None
+    name: Annotated[str | None, BeforeValidator(_title)] = None
     url: Addresses | None = None
     urls: Addresses | None = None
     outlet: Text | None = None
@@ -295,41 +300,29 @@ class MailShape(Shape):
 
 
 class FileShape(Shape):
-    """The whole of feeds.yaml."""
+    """The whole of feeds.yaml; its sections and feeds are validated one by one, so that each mistake is found."""
 
-    defaults: Defaults = Defaults()
-    network: NetworkShape = NetworkShape()
-    mail: MailShape = Field(default_factory=lambda: MailShape.model_validate({}))
-    feeds: list[FeedShape]
+    defaults: Any = None
+    network: Any = None
+    mail: Any = None
+    feeds: list[Any]
     contact: Contact | None = None
     agreements: Texts | None = None
     public_url: Web | None = None
     listen: HostPort | None = None
 
 
-def _known(loc: tuple[int | str, ...]) -> list[str]:
-    """The names that may stand where an unknown one was found."""
-    shapes: dict[str, type[Shape]] = {"defaults": Defaults, "network": NetworkShape, "mail": MailShape}
-    if len(loc) == 1:
-        return FileShape.names()
-    return FeedShape.names() if loc[0] == "feeds" else shapes[str(loc[0])].names()
-
-
-def sentence(error: ErrorDetails) -> str:
-    """A pydantic error in our words: what is wrong and what to write instead."""
+def sentence(error: ErrorDetails, names: list[str]) -> str:
+    """A pydantic error in our words: what is wrong and what to write instead; `names` are those that may stand there."""
     kind, loc = error["type"], error["loc"]
     if kind == "wrong":
         return str(error["ctx"]["what"])
     if kind == "extra_forbidden":
-        names = _known(loc)
         near = get_close_matches(str(loc[-1]), names, 1)
-        return (
-            f"is not known here; did you mean {near[0]}?" if near else f"is not known here; known: {', '.join(names)}"
-        )
+        known = f"the names known here are {', '.join(sorted(names))}"
+        return f"is not known here; {f'did you mean {near[0]}?' if near else known}"
     if kind == "missing":
-        return "is missing; write `feeds:` and under it one `- url: https://…` for each feed"
+        return "holds nothing; write one `- url: https://…` under it for each feed, or `feeds: []`"
     if kind == "list_type":
         return "is not a list; write the entries one per line, each after a dash"
-    if loc[:1] == ("feeds",):
-        return "is not a feed; write `- url: https://…` and what else is known of it"
-    return "is not a mapping; write `name: value` lines under it"
+    return "is not a mapping; write `name: value` lines here"
