@@ -19,7 +19,7 @@ _GRACE = timedelta(hours=24)
 _FARTHEST_ZONE = timedelta(hours=14)
 
 _MONTHS: dict[str, int] = {}
-for _number, _names in enumerate(
+for _month, _names in enumerate(
     (
         "jan january januar jän jänner janvier janv enero ene gennaio gen janeiro янв января январь 一月 1月 01月",
         "feb february februar février févr fév fevrier febrero febbraio fevereiro fev фев февраля февраль 二月 2月 02月",
@@ -36,7 +36,7 @@ for _number, _names in enumerate(
     ),
     1,
 ):
-    _MONTHS.update(dict.fromkeys(_names.split(), _number))
+    _MONTHS.update(dict.fromkeys(_names.split(), _month))
 
 _HOURS = {
     "z": 0, "utc": 0, "gmt": 0, "ut": 0, "wet": 0, "west": 1, "bst": 1, "cet": 1, "mez": 1, "cest": 2, "mesz": 2, "eet": 2,
@@ -105,12 +105,12 @@ _SINCE = re.compile(
 )
 _SINCE_EN = re.compile(
     r"(?P<count>\d{1,4}|an?|one)\s*(?P<unit>s|m|h|d|w|secs?|seconds?|mins?|minutes?|hrs?|hours?|days?|weeks?)\s+ago$",
-    re.I,
+    re.IGNORECASE,
 )
 _WEEKDAY = re.compile(r"[（(]?(?:星期|周|週|礼拜|禮拜)[一二三四五六日天][）)]?,?，?|[월화수목금토일]요일")
 _LABEL = re.compile(
     r"^(?:发布时间|發布時間|发表时间|更新时间|发布于|發佈於|发表于|更新于|时间|日期|published|updated|posted)(?: on)?\s*[:：]?\s*",
-    re.I,
+    re.IGNORECASE,
 )
 _NUMERAL = re.compile(
     "[〇零○一二三四五六七八九十廿卅]+(?=\\s*[年月日号號时時點点分秒天小个個周週星])|(?<=[年月])[〇零○一二三四五六七八九十廿卅]+$|[两兩](?=[个個]?[小天分秒周週日])"
@@ -124,6 +124,7 @@ def parse_date(text: str, timezone: str, now: datetime | None = None) -> datetim
         text: RFC 822 with its common faults, ISO 8601, Chinese forms, epoch seconds or milliseconds.
         timezone: IANA name; where a time without a zone is (unknown names count as UTC).
         now: aware; without it relative (`3小时前`) and year-less (`11月11日`) forms are unknown, and no future is refused.
+
     """
     plain = _plain(text)
     if not plain or len(plain) > _LONGEST:
@@ -270,9 +271,9 @@ def _clock(found: dict[str, str | None]) -> timedelta | None:
     """Time since midnight; 24:00 is the day's end and :60 a leap second."""
     hour, minute, second = (int(found.get(part) or 0) for part in ("hour", "minute", "second"))
     part, half = found.get("part") or "", (found.get("half") or "").lower()[:1]
-    if (half == "p" or part in {"下午", "傍晚", "晚上", "晚间", "晚間", "晚", "오후"}) and hour < 12:  # noqa: PLR2004
-        hour += 12
-    elif part == "中午" and hour < 3:  # noqa: PLR2004 - 中午1点 is one in the afternoon
+    if ((half == "p" or part in {"下午", "傍晚", "晚上", "晚间", "晚間", "晚", "오후"}) and hour < 12) or (
+        part == "中午" and hour < 3
+    ):  # noqa: PLR2004
         hour += 12
     elif (half == "a" or part in {"凌晨", "上午", "오전"}) and hour == 12:  # noqa: PLR2004
         hour = 0

@@ -66,8 +66,8 @@ _CHALLENGE = re.compile(
 )
 _HTML_TYPES = {"text/html", "application/xhtml+xml"}
 _KNOWN_TAG = re.compile(
-    r"</?(?:%s)\b[^<>]*>|<!--.*?-->" % "|".join(sorted(_HTMLSanitizer.acceptable_elements)), re.I | re.S
-)  # noqa: UP031
+    rf"</?(?:{'|'.join(sorted(_HTMLSanitizer.acceptable_elements))})\b[^<>]*>|<!--.*?-->", re.IGNORECASE | re.DOTALL
+)
 _BREAKS = re.compile(r"[ \t]*[\t\n\v\f\r\x85\u2028\u2029][ \t\n\v\f\r\x85\u2028\u2029]*")
 _NESTING = re.compile(r"<(/?)(?:item|entry)(?=[\s>])")
 
@@ -84,6 +84,7 @@ def parse_feed(body: bytes, *, content_type: str | None, url: str, timezone: str
 
     Raises:
         ParseError: the body is not a feed, says its one sentence. Nothing else is raised.
+
     """
     decoded = decode(_unpacked(body), content_type)
     context = _Context(url, timezone, now)
@@ -178,7 +179,7 @@ def _refusal(name: str, text: str) -> str:
     return "answered something that is neither XML nor JSON, not a feed"
 
 
-class _Stop(Exception):  # noqa: N818 - not an error: enough has been read
+class _Stop(Exception):
     """Enough entries have been read."""
 
 
@@ -291,7 +292,7 @@ def _fields(entry: Mapping[str, Any], feed: Mapping[str, Any], *, is_atom: bool)
     if not any(authors):
         detail_of_feed = feed.get("author_detail") or {}
         authors = [entry.get("author") or ((detail_of_feed.get("name") or feed.get("author")) if is_atom else None)]
-    updated = dict.get(entry, "updated")  # type: ignore[arg-type]
+    updated = _stated(entry, "updated")
     return {
         "guid": entry.get("id"),
         "link": _alternate(entry),
@@ -299,11 +300,16 @@ def _fields(entry: Mapping[str, Any], feed: Mapping[str, Any], *, is_atom: bool)
         "title_is_html": detail.get("type") in _HTML_TYPES,
         "html": _fullest(entry, is_atom=is_atom),
         "authors": authors,
-        "published": dict.get(entry, "published") or dict.get(entry, "created") or updated,  # type: ignore[arg-type]
+        "published": _stated(entry, "published") or _stated(entry, "created") or updated,
         "updated": updated,
         "tags": [tag.get("term") or tag.get("label") for tag in entry.get("tags") or ()],
         "lang": detail.get("language") or feed.get("language"),
     }
+
+
+def _stated(entry: Mapping[str, Any], name: str) -> str | None:
+    """A date as written; feedparser's own look-up would pass a published date for an updated one, with a warning."""
+    return entry[name] if name in entry.keys() else None  # noqa: SIM118 - its `in` maps names too
 
 
 def _alternate(entry: Mapping[str, Any]) -> str | None:
@@ -395,9 +401,9 @@ def _line(text: Any, *, is_html: bool) -> str:
         return ""
     text = text[: _MAX_TITLE * 10]
     if is_html and ("<" in text or "&" in text):
-        text = re.sub(r"<(script|style)\b.*?(?:</\1\s*>|$)", "", text, flags=re.I | re.S)
+        text = re.sub(r"<(script|style)\b.*?(?:</\1\s*>|$)", "", text, flags=re.IGNORECASE | re.DOTALL)
         text = unescape(
-            _KNOWN_TAG.sub(lambda tag: " " if re.match(r"</?(?:br|p|div|li)\b", tag[0], re.I) else "", text)
+            _KNOWN_TAG.sub(lambda tag: " " if re.match(r"</?(?:br|p|div|li)\b", tag[0], re.IGNORECASE) else "", text)
         )
     # Blanks stay as they are: an ideographic one (U+3000) is part of many Chinese titles.
     return clean(_BREAKS.sub(" ", text)).strip()
