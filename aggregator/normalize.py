@@ -40,7 +40,10 @@ _FURNITURE = re.compile(
     r"|hzh_ad|appendQr_wrap",
     re.IGNORECASE,
 )
-_MAY_HOLD_FURNITURE = re.compile(r"""(?:class|id|data-name)\s*=\s*["']?[^"'>]*?(?:ad|qr|imu|innity|spons|promo|ewm|erwei|share|relat|recom|newsl|subscr|copyr|quota|kaihu)""", re.I)
+_MAY_HOLD_FURNITURE = re.compile(
+    r"""(?:class|id|data-name)\s*=\s*["']?[^"'>]*?(?:ad|qr|imu|innity|spons|promo|ewm|erwei|share|relat|recom|newsl|subscr|copyr|quota|kaihu)""",
+    re.I,
+)
 _HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden|font-size\s*:\s*0(?:px|pt|em|;|$)", re.I)
 _MAY_HIDE = re.compile(r"""style\s*=[^>]*(?:display\s*:\s*none|visibility\s*:\s*hidden|font-size\s*:\s*0)""", re.I)
 
@@ -67,7 +70,9 @@ _HOUSE_LINE = re.compile(
     re.I,
 )
 # The mirror's own date line above a text: `Wed, 10 Nov 2021 20:36:28 GMT`.
-_DATE_LINE = re.compile(r"^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d{1,2} [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d (?:GMT|[+-]\d{4})$")
+_DATE_LINE = re.compile(
+    r"^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d{1,2} [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d (?:GMT|[+-]\d{4})$"
+)
 _SPACE = re.compile(r"[ \t\r\n\f\v\u00a0\u2002-\u200a\u202f\u205f\u3000]+")
 _ZERO_WIDTH = re.compile("[\u200b\u200e\u200f\u2060\ufeff\u00ad]")
 _TAG = re.compile(r"<[a-zA-Z/!?]|&[#a-zA-Z]")

@@ -227,9 +227,7 @@ def _counted(report: PollReport, admitted: Admitted) -> PollReport:
     )
 
 
-def admit(
-    connection: sa.Connection, feed: Feed, arrived: Sequence[Article], parts: Parts, now: datetime
-) -> Admitted:
+def admit(connection: sa.Connection, feed: Feed, arrived: Sequence[Article], parts: Parts, now: datetime) -> Admitted:
     """Decide for each article whether it is new, a revision, or known; store, tag and relate what is not known."""
     stored: dict[int, Article] = {}
     decisions = decide(connection, feed.id, arrived)

@@ -105,7 +105,12 @@ def _libraries(_app: App) -> Iterator[Finding]:
 
     for name, version, least, why in (
         ("SQLite", sqlite3.sqlite_version, (3, 51, 3), "two writers may corrupt a WAL archive; one daemon is safe"),
-        ("expat", pyexpat.EXPAT_VERSION.removeprefix("expat_"), (2, 7, 2), "small documents may take much memory; feeds are read in a limited child"),
+        (
+            "expat",
+            pyexpat.EXPAT_VERSION.removeprefix("expat_"),
+            (2, 7, 2),
+            "small documents may take much memory; feeds are read in a limited child",
+        ),
     ):
         numbers = tuple(int(part) for part in version.split("."))
         newest = ".".join(map(str, least))
@@ -124,5 +129,7 @@ def _feeds(app: App) -> Iterator[Finding]:
         state = states.get(feed.id)
         if state and state.failing_since:
             yield Finding(
-                feed.id, well=False, sentence=f"failing since {state.failing_since:%Y-%m-%d %H:%M} UTC: {state.last_error}"
+                feed.id,
+                well=False,
+                sentence=f"failing since {state.failing_since:%Y-%m-%d %H:%M} UTC: {state.last_error}",
             )

@@ -110,5 +110,7 @@ def _tag_lines(tag: ClauseTag, article: Article, *, full: bool) -> list[str]:
     for one in tag.evidence:
         source = getattr(article, one.field)
         lines.append(f"      {one.field} {one.start}–{one.end}, rule {one.rule}")
-        lines.append(f"      {marked(source[one.start : one.end], [(a - one.start, b - one.start) for a, b in one.words])}")
+        lines.append(
+            f"      {marked(source[one.start : one.end], [(a - one.start, b - one.start) for a, b in one.words])}"
+        )
     return lines

@@ -30,8 +30,6 @@ BUSY_SECONDS = 60
 """How long a writer waits for another process's transaction before it gives up."""
 
 
-
-
 class Archive:
     """An open archive. Cheap to make; connections are opened when first used."""
 
