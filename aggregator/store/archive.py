@@ -1,0 +1,233 @@
+"""Open an archive, bring its schema up to date, and give out transactions.
+
+    archive = Archive.open("news.db", write=True)       a file's path, sqlite:///…, or postgresql://…
+    with archive.writing() as connection: ...           one transaction, begun with BEGIN IMMEDIATE on SQLite
+    with archive.reading() as connection: ...           one consistent view; never waits for a writer
+
+SQLite runs in WAL mode with `synchronous=NORMAL`: a commit survives any crash of the process, and a power cut can
+take back the last commits but never tears one (sqlite.org/wal.html). Pragmas are set on every connection of every
+thread, since SQLite forgets `foreign_keys` with the connection. BEGIN IMMEDIATE, because a deferred transaction that
+reads and then writes fails at once when another has written meanwhile, whatever the busy time-out says.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import filelock
+import sqlalchemy as sa
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
+
+from aggregator.errors import ArchiveBusy, ArchiveError, ArchiveVersion
+from aggregator.store.schema import HEAD
+
+BUSY_SECONDS = 60
+"""How long a writer waits for another process's transaction before it gives up."""
+
+
+class Archive:
+    """An open archive. Cheap to make; connections are opened when first used."""
+
+    def __init__(self, engine: sa.Engine, name: str, path: Path | None) -> None:
+        self._engine = engine
+        self.name = name
+        self.path = path
+
+    @classmethod
+    def open(cls, url: str, *, write: bool = False) -> Archive:
+        """An archive ready for use: made or upgraded when `write`, else as it is.
+
+        Raises ArchiveError where there is none (readers), ArchiveVersion where its schema is not this program's,
+        ArchiveBusy where an upgrade is needed while a daemon runs on it.
+        """
+        archive = cls._connect(url, write=write)
+        try:
+            found = archive.version()
+        except DBAPIError as error:
+            raise ArchiveError(f"{archive.name} cannot be read as an archive: {_cause(error)}") from error
+        if found != HEAD:
+            archive._settle_version(found, write=write)
+        return archive
+
+    @classmethod
+    def _connect(cls, url: str, *, write: bool) -> Archive:
+        try:
+            parsed = make_url(url if "://" in url else f"sqlite:///{Path(url).expanduser()}")
+            path = Path(parsed.database) if parsed.drivername.startswith("sqlite") and parsed.database else None
+            if path is not None:
+                _check_file(path, write=write)
+            engine = sa.create_engine(parsed, **_options(parsed))
+        except (ArgumentError, NoSuchModuleError) as error:
+            raise ArchiveError(f"{url} is neither a file nor a database address: {error}") from error
+        except ModuleNotFoundError as error:
+            raise ArchiveError(f"PostgreSQL archives need `pip install aggregator[postgres]` ({error})") from error
+        if path is not None:
+            sa.event.listen(engine, "connect", _set_pragmas)
+            sa.event.listen(engine, "begin", _begin)
+        return cls(engine, str(path) if path else parsed.render_as_string(hide_password=True), path)
+
+    @property
+    def dialect(self) -> str:
+        """`sqlite` or `postgresql`."""
+        return self._engine.dialect.name
+
+    def version(self) -> str | None:
+        """The migration the archive stands at; None for an empty database.
+
+        Raises ArchiveError for a database that something else made.
+        """
+        with self.reading() as connection:
+            tables = set(sa.inspect(connection).get_table_names())
+            if "alembic_version" in tables:
+                if "article" not in tables:
+                    raise ArchiveError(f"{self.name} is a database of another program; name another --archive")
+                return connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
+            if tables:
+                raise ArchiveError(f"{self.name} is a database of another program; name another --archive")
+        return None
+
+    def _settle_version(self, found: str | None, *, write: bool) -> None:
+        if found is not None and found not in _known_versions():
+            raise ArchiveVersion(
+                f"{self.name} was written by a newer aggregator (schema {found}, this one knows {HEAD});"
+                " install that version to use it"
+            )
+        if write:
+            with self.lock(f"upgrading {self.name}"):
+                self.upgrade()
+        elif found is None:
+            raise ArchiveError(f"{self.name} is empty; `aggregator poll` or `aggregator import` fills it")
+        else:
+            raise ArchiveVersion(
+                f"{self.name} has the older schema {found}; run `aggregator --archive {self.name} archive upgrade`"
+            )
+
+    def upgrade(self) -> None:
+        """Run the missing migrations, a transaction each."""
+        from alembic import command
+
+        with self._engine.connect() as connection:
+            command.upgrade(_alembic(connection), "head")
+            connection.commit()
+
+    @contextmanager
+    def writing(self) -> Iterator[sa.Connection]:
+        """A transaction that is committed at the end of the block and rolled back on any exception.
+
+        Raises ArchiveBusy when another process kept the archive locked for BUSY_SECONDS.
+        """
+        try:
+            with self._engine.begin() as connection:
+                yield connection
+        except OperationalError as error:
+            if "locked" in str(error.orig) or "busy" in str(error.orig):
+                raise ArchiveBusy(
+                    f"{self.name} was locked by another process for {BUSY_SECONDS} s; nothing was written, try again"
+                ) from error
+            raise
+
+    @contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """One consistent view of the archive for the whole block."""
+        with self._engine.connect().execution_options(aggregator_readonly=True) as connection:
+            yield connection
+
+    @contextmanager
+    def lock(self, purpose: str) -> Iterator[None]:
+        """The daemon's lock: one holder an archive; released by the operating system if the holder dies.
+
+        Raises ArchiveBusy naming the archive when another process holds it.
+        """
+        if self.path is None:
+            yield
+            return
+        held = filelock.FileLock(f"{self.path}.lock")
+        try:
+            held.acquire(timeout=0)
+        except filelock.Timeout as error:
+            raise ArchiveBusy(
+                f"another aggregator works on {self.name}; stop it first (you asked for {purpose})"
+            ) from error
+        try:
+            yield
+        finally:
+            held.release()
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._engine.dispose()
+
+
+def _options(url: sa.URL) -> dict[str, Any]:
+    if url.drivername.startswith("sqlite"):
+        return {"connect_args": {"timeout": BUSY_SECONDS, "check_same_thread": False}}
+    return {"pool_pre_ping": True}
+
+
+def _check_file(path: Path, *, write: bool) -> None:
+    """Refuse what is not a file of ours before SQLite would make or overwrite anything."""
+    if path.is_dir():
+        raise ArchiveError(f"{path} is a folder; name a file for the archive")
+    if not path.exists():
+        if not write:
+            raise ArchiveError(f"there is no archive at {path}; `aggregator poll` or `aggregator import` makes one")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ArchiveError(f"no archive can be made at {path}: {error.strerror}") from error
+        return
+    try:
+        with path.open("rb") as file:
+            head = file.read(100)
+    except OSError as error:
+        raise ArchiveError(f"{path} cannot be read: {error.strerror}") from error
+    if head and not head.startswith(b"SQLite format 3\x00"):
+        raise ArchiveError(f"{path} is not an archive (not a SQLite file); name another file")
+
+
+def _set_pragmas(connection: sqlite3.Connection, _record: object) -> None:
+    connection.isolation_level = None  # transactions begin where we say, DDL included
+    for pragma in (
+        f"busy_timeout={BUSY_SECONDS * 1000}",
+        "foreign_keys=ON",
+        "journal_mode=WAL",
+        "synchronous=NORMAL",
+        "cache_size=-65536",
+        "temp_store=MEMORY",
+        "mmap_size=0",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin(connection: sa.Connection) -> None:
+    readonly = connection.get_execution_options().get("aggregator_readonly")
+    connection.exec_driver_sql("BEGIN" if readonly else "BEGIN IMMEDIATE")
+
+
+def _alembic(connection: sa.Connection) -> Any:
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(migrations_folder()))
+    config.attributes["connection"] = connection
+    return config
+
+
+def migrations_folder() -> Path:
+    """Where the migrations lie: inside an installed package, else beside the package in a checkout."""
+    package = Path(__file__).resolve().parent.parent
+    installed = package / "_migrations"
+    return installed if installed.is_dir() else package.parent / "migrations"
+
+
+def _known_versions() -> set[str]:
+    return {path.name.split("_")[0] for path in (migrations_folder() / "versions").glob("[0-9]*.py")}
+
+
+def _cause(error: DBAPIError) -> str:
+    return str(error.orig).rstrip(".")

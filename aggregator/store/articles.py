@@ -1,0 +1,192 @@
+"""Articles and their revisions: write them, find what is already there, read them back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+
+from aggregator.model import Article, ArticleId
+from aggregator.store import search
+from aggregator.store.schema import article as table
+from aggregator.store.schema import revision as revisions
+
+T = TypeVar("T")
+_PLAIN = (
+    "feed", "outlet", "guid", "url", "link", "lang", "published", "updated", "captured", "date_note", "author",
+    "headimg", "origin", "dialect", "fulltext", "title", "text", "html", "revision",
+)  # fmt: skip
+_OLD = (
+    "title", "link", "author", "published", "updated", "captured", "origin", "headimg", "text", "html",
+)  # fmt: skip
+_FUTURE = timedelta(hours=24)
+_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+CHUNK = 500
+"""Values in one IN list; SQLite allows 32,766 parameters a statement, short lists keep its planner quick."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What identity needs of a stored article, and of its older texts."""
+
+    id: ArticleId
+    feed: str
+    outlet: str
+    guid: str | None
+    url: str | None
+    title: str
+    content_key: str
+    revision: int
+    old_keys: frozenset[str] = frozenset()
+
+
+def add(connection: sa.Connection, articles: Sequence[tuple[Article, str]], now: datetime) -> list[Article]:
+    """Store new articles, each with its content key; give them back with ids and `first_seen`.
+
+    One statement for all of them; the search index is written in the same transaction.
+    """
+    if not articles:
+        return []
+    rows = []
+    for value, key in articles:
+        first_seen = value.first_seen or now
+        docid = search.allocate(connection, _seconds(value, first_seen, now))
+        rows.append(_row(value, key) | {"docid": docid, "first_seen": first_seen})
+    ids = _insert(connection, rows)
+    search.index(connection, [(row["docid"], row["title"], row["text"]) for row in rows])
+    return [_stored(value, identity, row) for (value, _key), row, identity in zip(articles, rows, ids, strict=True)]
+
+
+def _insert(connection: sa.Connection, rows: list[dict[str, Any]]) -> list[ArticleId]:
+    """Ids in the order of the rows: taken from the sequence of the table, which one writer owns at a time."""
+    if connection.dialect.name == "sqlite":
+        last = connection.scalar(sa.select(sa.func.max(table.c.id))) or 0
+        for number, row in enumerate(rows, 1):
+            row["id"] = last + number
+        connection.execute(sa.insert(table), rows)
+        return [row["id"] for row in rows]
+    found = connection.execute(sa.insert(table).returning(table.c.id, sort_by_parameter_order=True), rows)
+    return [ArticleId(identity) for (identity,) in found]
+
+
+def revise(connection: sa.Connection, identity: ArticleId, value: Article, key: str, now: datetime) -> Article:
+    """The outlet changed its article: keep the old text as a revision, the new one in its place."""
+    before = connection.execute(sa.select(table).where(table.c.id == identity)).mappings().one()
+    connection.execute(
+        sa.insert(revisions).values(
+            {name: before[name] for name in (*_OLD, "content_key", "categories", "extra")}
+            | {"article_id": identity, "number": before["revision"], "replaced_at": now}
+        )
+    )
+    row = _row(value, key) | {"revision": before["revision"] + 1, "revised_at": now}
+    for kept in ("feed", "outlet"):
+        row[kept] = before[kept]
+    row["published"] = value.published or before["published"]
+    connection.execute(sa.update(table).where(table.c.id == identity).values(row))
+    search.unindex(connection, [(before["docid"], before["title"], before["text"])])
+    search.index(connection, [(before["docid"], row["title"], row["text"])])
+    return _stored(value, identity, row | {"first_seen": before["first_seen"]})
+
+
+def known(
+    connection: sa.Connection, feed: str, guids: Iterable[str], urls: Iterable[str], keys: Iterable[str]
+) -> list[Known]:
+    """Every stored article that shares a GUID in this feed, a canonical address, or a content key with an arrival."""
+    conditions = [
+        *[sa.and_(table.c.feed == feed, table.c.guid.in_(part)) for part in _chunks(guids)],
+        *[table.c.url.in_(part) for part in _chunks(urls)],
+        *[table.c.content_key.in_(part) for part in _chunks(keys)],
+    ]
+    columns = [table.c[name] for name in ("id", "feed", "outlet", "guid", "url", "title", "content_key", "revision")]
+    found = {}
+    for condition in conditions:
+        for row in connection.execute(sa.select(*columns).where(condition)).mappings():
+            found[row["id"]] = dict(row)
+    older = _old_keys(connection, [identity for identity, row in found.items() if row["revision"] > 1])
+    return [Known(**row, old_keys=older.get(identity, frozenset())) for identity, row in sorted(found.items())]
+
+
+def _old_keys(connection: sa.Connection, ids: list[int]) -> dict[int, frozenset[str]]:
+    found: dict[int, set[str]] = {}
+    for part in _chunks(ids):
+        query = sa.select(revisions.c.article_id, revisions.c.content_key).where(revisions.c.article_id.in_(part))
+        for identity, key in connection.execute(query):
+            found.setdefault(identity, set()).add(key)
+    return {identity: frozenset(keys) for identity, keys in found.items()}
+
+
+def get(connection: sa.Connection, identity: int) -> Article | None:
+    """One article, or None."""
+    return next(fetch(connection, [identity]), None)
+
+
+def fetch(connection: sa.Connection, ids: Sequence[int]) -> Iterator[Article]:
+    """The articles with these ids, in this order; unknown ids are passed over."""
+    for part in _chunks(ids):
+        rows = {row["id"]: row for row in connection.execute(sa.select(table).where(table.c.id.in_(part))).mappings()}
+        yield from (_article(rows[identity]) for identity in part if identity in rows)
+
+
+def text_of(connection: sa.Connection, identity: int) -> str:
+    """The newest plain text of one article, empty for an unknown id."""
+    return connection.scalar(sa.select(table.c.text).where(table.c.id == identity)) or ""
+
+
+def history(connection: sa.Connection, identity: int) -> list[Article]:
+    """The texts that were replaced, oldest first; the article itself is not among them."""
+    now = get(connection, identity)
+    if now is None:
+        return []
+    query = sa.select(revisions).where(revisions.c.article_id == identity).order_by(revisions.c.number)
+    return [_older(now, row) for row in connection.execute(query).mappings()]
+
+
+def every(connection: sa.Connection, condition: sa.ColumnElement[bool] | None = None) -> Iterator[Article]:
+    """All articles in the order of their ids, read in chunks so that memory stays flat."""
+    last = 0
+    while True:
+        query = sa.select(table).where(table.c.id > last).order_by(table.c.id).limit(CHUNK)
+        if condition is not None:
+            query = query.where(condition)
+        rows = connection.execute(query).mappings().all()
+        yield from map(_article, rows)
+        if len(rows) < CHUNK:
+            return
+        last = rows[-1]["id"]
+
+
+def _row(value: Article, key: str) -> dict[str, Any]:
+    row = {name: getattr(value, name) for name in _PLAIN}
+    return row | {"content_key": key, "categories": list(value.categories), "extra": dict(value.extra)}
+
+
+def _article(row: Mapping[Any, Any]) -> Article:
+    return Article(
+        **{name: row[name] for name in (*_PLAIN, "first_seen", "extra", "id")}, categories=tuple(row["categories"])
+    )
+
+
+def _older(now: Article, row: Mapping[Any, Any]) -> Article:
+    changed = {name: row[name] for name in (*_OLD, "extra")}
+    return replace(now, **changed, categories=tuple(row["categories"]), revision=row["number"])
+
+
+def _stored(value: Article, identity: ArticleId, row: Mapping[str, Any]) -> Article:
+    return replace(value, id=identity, first_seen=row["first_seen"], revision=row["revision"])
+
+
+def _seconds(value: Article, first_seen: datetime, now: datetime) -> int:
+    """Where the article stands in newest-first order; a date from the future counts as first seen."""
+    when = value.published or value.captured or first_seen
+    if when > now + _FUTURE:
+        when = first_seen
+    return max(int((when - _EPOCH).total_seconds()), 1)
+
+
+def _chunks(values: Iterable[T]) -> Iterator[list[T]]:
+    every_value = list(dict.fromkeys(values))
+    for start in range(0, len(every_value), CHUNK):
+        yield every_value[start : start + CHUNK]
