@@ -1,0 +1,97 @@
+"""Bodies decompressed under a limit: the limit holds for what comes out, while it comes out.
+
+500 bytes can unfold to hundreds of megabytes in a single call (reference/libraries.md, gotcha 1), so every call to zlib
+gets a maximum and the rest waits. Only gzip and deflate exist here, one layer of either.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable
+
+from aggregator.errors import FetchError
+
+_GZIP = b"\x1f\x8b"
+_PIECE = 256 * 1024
+
+
+class _Inflater:
+    """One compressed stream, gzip members in a row included."""
+
+    def __init__(self, coding: str, host: str, limit: int) -> None:
+        self._coding = coding
+        self._host = host
+        self._limit = limit
+        self._engine: zlib._Decompress | None = None
+        self.out = bytearray()
+
+    def feed(self, data: bytes) -> None:
+        while data:
+            engine = self._engine = self._engine or self._start(data)
+            try:
+                self.out += engine.decompress(data, _PIECE)
+            except zlib.error as error:
+                raise FetchError(
+                    f"{self._host} sent damaged {self._coding} data; it is asked again later.", "encoding"
+                ) from error
+            if len(self.out) > self._limit:
+                raise too_big(self._host, self._limit)
+            data = engine.unconsumed_tail
+            if engine.eof:
+                rest, self._engine = engine.unused_data, None
+                if not (self._coding == "gzip" and rest.startswith(_GZIP)):
+                    return  # what follows the last member is padding
+                data = rest
+
+    def _start(self, data: bytes) -> zlib._Decompress:
+        if self._coding == "gzip":
+            return zlib.decompressobj(31)
+        # RFC 9110 8.4.1.2 means zlib; some servers send the bare stream. The zlib header is a multiple of 31.
+        wrapped = len(data) > 1 and data[0] & 0x0F == zlib.DEFLATED and int.from_bytes(data[:2], "big") % 31 == 0
+        return zlib.decompressobj(15 if wrapped else -15)
+
+    def finish(self) -> bytes:
+        if self._engine is not None:
+            raise FetchError(
+                f"{self._host} sent {self._coding} data that ends early; it is asked again later.", "encoding"
+            )
+        return bytes(self.out)
+
+
+def too_big(host: str, limit: int) -> FetchError:
+    """What is raised when a body passes the limit."""
+    return FetchError(
+        f"{host} sent more than the {limit / 1_000_000:g} MB this feed may have; raise `max_size` if that is right.",
+        "size",
+    )
+
+
+def coding_of(header: str, host: str) -> str | None:
+    """`gzip`, `deflate` or None from Content-Encoding; FetchError for others and for more than one."""
+    named = [name for name in (part.strip().lower() for part in header.split(",")) if name not in ("", "identity")]
+    if not named:
+        return None
+    coding = named[0].removeprefix("x-")
+    if len(named) > 1 or coding not in ("gzip", "deflate"):
+        raise FetchError(f"{host} sent an encoding that was not offered (only gzip and deflate are).", "encoding")
+    return coding
+
+
+def body(chunks: Iterable[bytes], coding: str | None, host: str, limit: int) -> bytes:
+    """The whole body, decompressed, at most `limit` bytes. Raises FetchError beyond it or on damage.
+
+    gzip without its label is recognised, text under a gzip label is taken as it is.
+    """
+    plain = bytearray()
+    inflater: _Inflater | None = None
+    for chunk in chunks:
+        if inflater:
+            inflater.feed(chunk)
+            continue
+        plain += chunk
+        if len(plain) > limit:
+            raise too_big(host, limit)
+        if len(plain) > 1 and (coding == "deflate" or plain.startswith(_GZIP)):
+            inflater = _Inflater(coding or "gzip", host, limit)
+            inflater.feed(bytes(plain))
+    return inflater.finish() if inflater else bytes(plain)
