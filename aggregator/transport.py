@@ -197,7 +197,7 @@ class GuardedBackend(httpcore.NetworkBackend):
     def connect_unix_socket(
         self,
         path: str,
-        timeout: float | None = None,
+        timeout: float | None = None,  # noqa: ARG002 - as httpcore calls it
         socket_options: Iterable[Any] | None = None,  # noqa: ARG002 - as httpcore calls it
     ) -> Any:
         """Never."""
