@@ -35,8 +35,15 @@ FULL_EVERY = timedelta(days=7)
 MEMORY = timedelta(days=14)
 """How far back the rhythm of a feed reaches: what was seen then counts 1/e."""
 
-SAFE_SHARE = 0.8
-"""The interval keeps the new entries of the fullest hours seen under this share of the document."""
+SIGMAS = 3.0
+"""The interval leaves room in the document for what a busy hour brings plus so many standard deviations (Poisson)."""
+
+DAY_AND_NIGHT = 2.0
+"""A newsroom's busy hours bring about twice its mean; taken for granted until busier ones have been seen. In the
+first day, when its nights and days are not known, half as much again."""
+
+PEAK_MEMORY = timedelta(days=4)
+"""How long the busiest hours are kept in mind: over a weekend, and not for ever after one flood."""
 
 PER_TURN = 3.0
 """New entries per `interval` at which a feed is asked just that often; rarer ones are asked less (`next_interval`)."""
@@ -352,11 +359,12 @@ def _learn_rhythm(
         del extra["overrun"]
     if overrun and not on_time:
         return  # after a long silence everything is new; that says nothing about the usual rhythm
-    fade = math.exp(-hours / (MEMORY.total_seconds() / 3600))
+    fade, fade_peak = (math.exp(-hours / (memory.total_seconds() / 3600)) for memory in (MEMORY, PEAK_MEMORY))
     extra["news"] = round(extra.get("news", 0.0) * fade + report.new, 4)
     extra["hours"] = round(extra.get("hours", 0.0) * fade + hours, 4)
-    rate = (2 if overrun else 1) * report.new / max(hours, 1 / 60)
-    extra["peak"] = round(max(extra.get("peak", 0.0) * fade, rate if report.new > 1 else 0.0), 4)
+    # The fullest of many polls was full by chance too: half of `SIGMAS` is taken off, nothing after an overrun.
+    usual = 1.5 * report.new if overrun else report.new - SIGMAS / 2 * math.sqrt(report.new)
+    extra["peak"] = round(max(extra.get("peak", 0.0) * fade_peak, usual / max(hours, 1 / 60)), 4)
 
 
 def _missed(extra: dict[str, Any], found: Window | None, report: PollReport, hours: float) -> int:
@@ -377,18 +385,26 @@ def next_interval(feed: Feed, extra: dict[str, Any]) -> timedelta:
     document would overrun. Before anything is known the rate is taken to be just that.
     """
     usual = feed.interval.total_seconds() / 3600
-    rate = (extra.get("news", 0.0) + 1) / (extra.get("hours", 0.0) + usual / PER_TURN)
-    hours = usual * max(math.sqrt(PER_TURN / (rate * usual)), 1.0)
+    hours = usual * max(math.sqrt(PER_TURN / (_rate(feed, extra) * usual)), 1.0)
     wait = min(timedelta(hours=hours), _safe(feed, extra))
     return min(max(wait, feed.min_interval), max(feed.max_interval, feed.min_interval))
 
 
+def _rate(feed: Feed, extra: dict[str, Any]) -> float:
+    """New entries per hour, fading over `MEMORY`; `PER_TURN` per interval before anything is known."""
+    usual = feed.interval.total_seconds() / 3600
+    return float(extra.get("news", 0.0) + 1) / float(extra.get("hours", 0.0) + usual / PER_TURN)
+
+
 def _safe(feed: Feed, extra: dict[str, Any]) -> timedelta:
-    """The longest wait at which the fullest hours seen would fill no more than `SAFE_SHARE` of the document."""
-    peak, entries = extra.get("peak", 0.0), extra.get("window", 0)
-    if not peak or not entries:
+    """The longest wait at which busy hours would not overrun the document: m + SIGMAS * sqrt(m) = its entries."""
+    entries = extra.get("window", 0)
+    if not entries:
         return feed.max_interval
-    return max(timedelta(hours=SAFE_SHARE * entries / peak), feed.min_interval)
+    fits = ((math.sqrt(SIGMAS**2 + 4 * entries) - SIGMAS) / 2) ** 2
+    contrast = DAY_AND_NIGHT * (1.5 if extra.get("hours", 0.0) < 24 else 1.0)  # noqa: PLR2004 - a day
+    busy = max(contrast * _rate(feed, extra), extra.get("peak", 0.0))
+    return max(timedelta(hours=fits / busy), feed.min_interval)
 
 
 def _unit(name: str, number: int) -> float:
