@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import platformdirs
 
 if TYPE_CHECKING:
+    from aggregator.fetch import NetworkPolicy
+    from aggregator.model import Article, Document, Feed, Fetched, Tags, Validators
+    from aggregator.pipeline import Parts
     from aggregator.settings import Settings
     from aggregator.store.archive import Archive
 
@@ -61,6 +66,53 @@ class App:
         from aggregator.store.archive import Archive
 
         return Archive.open(self.url, write=write)
+
+    @contextmanager
+    def parts(self) -> Iterator[Parts]:
+        """Everything a poll or an import needs, closed at the end; the archive is made or upgraded first."""
+        from aggregator.fetch import Fetcher
+        from aggregator.parser_pool import ParserPool
+        from aggregator.pipeline import Parts
+
+        settings = self.settings
+        archive = self.archive(write=True)
+        with ExitStack() as stack:
+            stack.callback(archive.close)
+            fetcher = stack.enter_context(Fetcher(_policy(settings)))
+            parser = stack.enter_context(ParserPool())
+
+            def fetch(feed: Feed, url: str, validators: Validators, at: datetime) -> Fetched:
+                return fetcher.fetch(url, validators, timeout=feed.timeout, max_size=feed.max_size, now=at)
+
+            def parse(fetched: Fetched, feed: Feed, at: datetime) -> Document:
+                return parser.parse(
+                    fetched.body, content_type=fetched.content_type, url=fetched.url, timezone=feed.timezone, now=at
+                )
+
+            yield Parts(archive, fetch, parse, self.tagging(), now, workers=max(settings.network.parallel, 1))
+
+    def tagging(self) -> Callable[[Article], Tags]:
+        """The tagger over the agreements that came along and those that feeds.yaml names."""
+        from aggregator import catalogue
+        from aggregator.tag import Tagger
+
+        tagger = Tagger(catalogue.load(self.settings.agreements))
+        return lambda article: tagger.tags(article.title, article.text, article.published)
+
+
+def _policy(settings: Settings) -> NetworkPolicy:
+    from aggregator.fetch import NetworkPolicy
+
+    network = settings.network
+    return NetworkPolicy(
+        contact=settings.contact,
+        allow=network.allow,
+        pause=network.pause,
+        per_host=network.per_host,
+        allow_files=network.files,
+        rsshub=frozenset(urlsplit(instance).netloc for instance in network.rsshub),
+        sign=settings.signer,
+    )
 
 
 def default_archive() -> Path:

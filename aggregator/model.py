@@ -28,7 +28,8 @@ class Feed:
     """One line of feeds.yaml: where to ask, how often, and whose words the entries are.
 
     `urls` are tried in order, after `rsshub://` has been resolved; empty when it needs an RSSHub instance
-    (`needs` then says so in words). `keep` and `drop` are CSS selectors for full-text pages.
+    (`needs` then says so in words); `sources` are the same as feeds.yaml has them. `keep` and `drop` are CSS
+    selectors for full-text pages, `line` is where the feed stands in feeds.yaml.
     """
 
     id: str
@@ -48,6 +49,7 @@ class Feed:
     drop: tuple[str, ...] = ()
     needs: str | None = None
     line: int = 0
+    sources: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,9 @@ from datetime import datetime
 from typing import Protocol
 
 import sqlalchemy as sa
+from sqlalchemy.exc import DataError, IntegrityError, OperationalError, StatementError
 
-from aggregator import normalize, polite
+from aggregator import normalize, turn
 from aggregator.dedup import identity
 from aggregator.errors import FeedError
 from aggregator.model import (
@@ -87,7 +88,7 @@ class Brought:
 
     feed: Feed
     state: FeedState
-    outcome: polite.Outcome
+    outcome: turn.Outcome
     articles: tuple[Article, ...] = ()
 
 
@@ -123,19 +124,21 @@ def ask(feed: Feed, state: FeedState, parts: Parts, *, force: bool = False) -> B
     """One feed's turn up to the archive: fetch, parse, normalize. Never raises for what a feed can do wrong."""
     now = parts.clock()
     if not feed.urls:
-        return Brought(feed, state, polite.Outcome(PollStatus.SKIPPED, error=feed.needs or "has no address"))
-    if not force and (note := polite.must_wait(state, now)):
-        return Brought(feed, state, polite.Outcome(PollStatus.SKIPPED, error=note))
+        return Brought(feed, state, turn.Outcome(PollStatus.SKIPPED, error=feed.needs or "has no address"))
+    if not force and (note := turn.must_wait(state, now)):
+        return Brought(feed, state, turn.Outcome(PollStatus.SKIPPED, error=note))
     try:
         url, fetched = _first_answer(feed, state, parts, now)
         digest = hashlib.sha256(fetched.body).hexdigest()
         if fetched.status == NOT_MODIFIED or digest == state.body_sha256:
-            return Brought(feed, state, polite.Outcome(PollStatus.UNCHANGED, url=url, fetched=_light(fetched)))
+            return Brought(feed, state, turn.Outcome(PollStatus.UNCHANGED, url=url, fetched=_light(fetched)))
         document = parts.parse(fetched, feed, now)
+        brought = tuple(_article(entry, feed) for entry in document.entries)
     except FeedError as error:
-        return Brought(feed, state, polite.failure(error))
-    brought = tuple(_article(entry, feed) for entry in document.entries)
-    outcome = polite.Outcome(
+        return Brought(feed, state, turn.failure(error))
+    except Exception as error:  # noqa: BLE001 - whatever a feed sends, it stops nobody but itself
+        return Brought(feed, state, turn.failure(FeedError(f"defect: {type(error).__name__}: {error}", "defect")))
+    outcome = turn.Outcome(
         PollStatus.OK, url=url, fetched=_light(fetched), body_sha256=digest, ttl=document.ttl, notes=document.notes
     )
     return Brought(feed, state, outcome, brought)
@@ -143,10 +146,10 @@ def ask(feed: Feed, state: FeedState, parts: Parts, *, force: bool = False) -> B
 
 def _first_answer(feed: Feed, state: FeedState, parts: Parts, now: datetime) -> tuple[str, Fetched]:
     """The answer of the first address that gives one; the last address's error when none does."""
-    urls = polite.addresses(feed, state)
+    urls = turn.addresses(feed, state)
     for number, url in enumerate(urls, 1):
         try:
-            return url, parts.fetch(feed, url, polite.validators_for(url, state), now)
+            return url, parts.fetch(feed, url, turn.validators_for(url, state), now)
         except FeedError:
             if number == len(urls):
                 raise
@@ -159,7 +162,7 @@ def _light(fetched: Fetched) -> Fetched:
 
 def _article(entry: normalize.Entry, feed: Feed) -> Article:
     article = normalize.article(entry, feed)
-    return replace(article, url=identity.canonical_url(article.link))
+    return replace(article, guid=identity.guid_key(article.guid), url=identity.canonical_url(article.link))
 
 
 def take_in(group: Sequence[Brought], parts: Parts) -> list[PollReport]:
@@ -178,8 +181,15 @@ def _take_in_one(connection: sa.Connection, brought: Brought, parts: Parts, now:
         notes=brought.outcome.notes,
     )
     if brought.articles:
-        with connection.begin_nested():
-            report = _counted(report, admit(connection, brought.feed, brought.articles, parts, now))
+        try:
+            with connection.begin_nested():
+                report = _counted(report, admit(connection, brought.feed, brought.articles, parts, now))
+        except (IntegrityError, DataError, StatementError, ValueError) as error:
+            # One feed's strange data: its savepoint is rolled back, its validators stay old, so it is asked again.
+            if isinstance(error, OperationalError):
+                raise
+            brought = replace(brought, outcome=turn.failure(FeedError(f"could not be stored: {error}", "store")))
+            report = replace(report, status=PollStatus.FAILED, error=brought.outcome.error, kind="store")
     if brought.outcome.status is PollStatus.SKIPPED:
         return report
     _remember(connection, brought, report, now)
@@ -187,7 +197,7 @@ def _take_in_one(connection: sa.Connection, brought: Brought, parts: Parts, now:
 
 
 def _remember(connection: sa.Connection, brought: Brought, report: PollReport, now: datetime) -> None:
-    state = polite.after(brought.feed, brought.state, brought.outcome, report, now)
+    state = turn.after(brought.feed, brought.state, brought.outcome, report, now)
     feeds.save(connection, brought.feed, state)
     if state.failing_since:
         kind, error = brought.outcome.kind or "other", brought.outcome.error or ""
@@ -221,16 +231,18 @@ def admit(
     connection: sa.Connection, feed: Feed, arrived: Sequence[Article], parts: Parts, now: datetime
 ) -> Admitted:
     """Decide for each article whether it is new, a revision, or known; store, tag and relate what is not known."""
-    decisions = decide(connection, feed.id, arrived)
     stored: dict[int, Article] = {}
-    for number, decision in enumerate(decisions):
+    decisions = decide(connection, feed.id, arrived)
+    for decision in decisions:
+        if decision.arrival is Arrival.UNCHANGED:
+            continue
+        value = parts.complete(arrived[decision.index], feed)
+        key = decision.key if value is arrived[decision.index] else identity.key_of(value)
         if decision.arrival is Arrival.NEW:
-            value = parts.complete(arrived[decision.entry], feed)
-            [stored[number]] = articles.add(connection, [(value, identity.content_key(value))], now)
-        elif decision.arrival is Arrival.REVISED:
-            value = parts.complete(arrived[decision.entry], feed)
-            of = stored[decision.of_decision].id if decision.of_decision is not None else decision.of
-            stored[number] = articles.revise(connection, of, value, identity.content_key(value), now)
+            [stored[decision.index]] = articles.add(connection, [(value, key)], now)
+        else:
+            of = stored[decision.after].id if decision.after is not None else decision.of
+            stored[decision.index] = articles.revise(connection, of, value, key, now)
     newest = tuple({article.id: article for article in stored.values()}.values())
     reprints = file(connection, newest, parts.tag, now)
     counts = [decision.arrival for decision in decisions]
@@ -241,14 +253,9 @@ def admit(
 
 def decide(connection: sa.Connection, feed: str, arrived: Sequence[Article]) -> list[identity.Decision]:
     """Ask the archive once for everything that could be the same, then decide."""
-    known = articles.known(
-        connection,
-        feed,
-        (article.guid for article in arrived if article.guid),
-        (article.url for article in arrived if article.url),
-        (identity.content_key(article) for article in arrived),
-    )
-    return identity.decide(arrived, known)
+    wanted = identity.wanted_of(arrived)
+    known = articles.known(connection, feed, wanted.guids, wanted.urls, wanted.keys)
+    return identity.decide(arrived, known, lambda of: articles.text_of(connection, of))
 
 
 def file(connection: sa.Connection, stored: Iterable[Article], tag: Tagging, now: datetime) -> int:

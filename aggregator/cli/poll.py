@@ -24,20 +24,26 @@ from aggregator.model import Feed, PollReport, PollStatus
 def poll(app: App, feed: tuple[str, ...], form: str, *, force: bool) -> None:
     """Poll all feeds, or those named, once and now, whatever their interval.
 
-    Exit status 0 when every feed answered or was told to wait, 1 when one failed.
+    A feed that fails stops no other. Exit status 1 when none of those asked answered.
     """
     from aggregator import pipeline
-    from aggregator.wiring import parts_for
 
     which = chosen(app.settings.feeds, feed)
-    with parts_for(app) as parts:
+    with app.parts() as parts:
         reports = list(_watched(pipeline.poll(which, parts, force=force), len(which), quiet=form != "table"))
     order = {one.id: number for number, one in enumerate(which)}
     reports.sort(key=lambda report: order[report.feed])
     _print(reports, form)
-    if any(report.status is PollStatus.FAILED for report in reports):
-        failed = [report for report in reports if report.status is PollStatus.FAILED]
-        click.echo(f"aggregator: {len(failed)} of {len(reports)} feeds failed: {failed[0].feed}: {failed[0].error}", err=True)
+    _say_failures(reports)
+
+
+def _say_failures(reports: Sequence[PollReport]) -> None:
+    """A line for each failed feed on stderr; exit status 1 when nothing that was asked answered."""
+    failed = [report for report in reports if report.status in (PollStatus.FAILED, PollStatus.GONE)]
+    asked = [report for report in reports if report.status is not PollStatus.SKIPPED]
+    for report in failed:
+        click.echo(f"aggregator: {report.feed}: {report.error}", err=True)
+    if failed and len(failed) == len(asked):
         sys.exit(1)
 
 
@@ -67,12 +73,13 @@ def _watched(reports: Iterable[PollReport], total: int, *, quiet: bool) -> Itera
 
 
 def _print(reports: Sequence[PollReport], form: str) -> None:
-    from aggregator.cli import output
-
     rows = [{key: value for key, value in asdict(report).items() if key not in ("kind", "notes")} for report in reports]
     if form == "json":
         click.echo(json.dumps({"feeds": rows, "new": sum(r.new for r in reports)}, ensure_ascii=False, indent=1))
-    elif form != "table":
+        return
+    from aggregator.cli import output
+
+    if form != "table":
         output.rows(rows, form)
     elif sys.stdout.isatty():
         output.rows(rows, "table")

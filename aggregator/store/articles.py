@@ -134,6 +134,11 @@ def fetch(connection: sa.Connection, ids: Sequence[int]) -> Iterator[Article]:
         yield from (_article(rows[identity]) for identity in part if identity in rows)
 
 
+def text_of(connection: sa.Connection, identity: int) -> str:
+    """The newest plain text of one article, empty for an unknown id."""
+    return connection.scalar(sa.select(table.c.text).where(table.c.id == identity)) or ""
+
+
 def history(connection: sa.Connection, identity: int) -> list[Article]:
     """The texts that were replaced, oldest first; the article itself is not among them."""
     now = get(connection, identity)
