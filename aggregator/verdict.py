@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from aggregator.guard import mask
+from aggregator.addresses import masked
 from aggregator.model import Feed, FeedState
 
 QUIET_TIMES = 14
@@ -124,10 +124,10 @@ def _overrun(state: FeedState, now: datetime) -> Verdict | None:
 def _elsewhere(state: FeedState) -> Verdict | None:
     moved, active = state.extra.get("moved") or {}, state.extra.get("active")
     if moved.get("settled"):
-        return Verdict(Standing.MOVED, f"moved for good to {mask(moved['to'])}; write that into feeds.yaml")
+        return Verdict(Standing.MOVED, f"moved for good to {masked(moved['to'])}; write that into feeds.yaml")
     if active:
         since = datetime.fromisoformat(active["since"])
-        text = f"read from {mask(active['url'])} since {since:%Y-%m-%d %H:%M}, because the addresses before it fail"
+        text = f"read from {masked(active['url'])} since {since:%Y-%m-%d %H:%M}, because the addresses before it fail"
         return Verdict(Standing.SWITCHED, text)
     return None
 

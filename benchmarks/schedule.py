@@ -16,7 +16,7 @@ from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from aggregator import polite
+from aggregator import polite, turn
 from aggregator.model import Feed, FeedState, Fetched, PollReport, PollStatus
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
@@ -79,9 +79,9 @@ def run(feed: Feed, entries: list[datetime], days: float, warm_up: float, *, ada
             result.requests += 1
         status = PollStatus.OK if new or state.last_poll is None else PollStatus.UNCHANGED
         about = polite.window([Entry(date) for date in window], now)
-        outcome = polite.Outcome(status, "https://x/", Fetched("https://x/", 200, b""), window=about)
+        outcome = turn.Outcome(status, "https://x/", Fetched("https://x/", 200, b""), window=about)
         report = PollReport(feed.id, status, new=new, unchanged=len(window) - new)
-        state = polite.after(feed, state, outcome, report, now)
+        state = turn.after(feed, state, outcome, report, now)
         seen = upto
         now = (state.next_due or end) if adaptive else now + timedelta(minutes=30)
     return result

@@ -21,7 +21,7 @@ import httpcore
 import httpx
 
 from aggregator.errors import FetchError
-from aggregator.guard import Exceptions, address_class
+from aggregator.fetch.guard import Exceptions, address_class
 
 HEAD_LIMIT = 256 * 1024
 """Bytes before a body begins, informational responses and one read-ahead of 64 kB included."""

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Protocol
-from urllib.parse import urlsplit
 
 
 class Place(Protocol):
@@ -118,17 +117,3 @@ class HostLimits:
 
 def _pair(url: Place) -> str:
     return f"{url.host.lower().rstrip('.')}:{url.port or (443 if url.scheme == 'https' else 80)}"
-
-
-def interleaved(urls: Sequence[str]) -> list[int]:
-    """An order of asking in which the same host comes up as rarely in a row as can be: positions into `urls`.
-
-    A worker that waits for its host's pause does nothing else; with hosts taking turns none has to.
-    """
-    turns: dict[str, int] = {}
-    order: list[tuple[int, int]] = []
-    for position, url in enumerate(urls):
-        host = urlsplit(url).netloc.rpartition("@")[2].lower() if "[" not in url else url
-        turns[host] = turns.get(host, -1) + 1
-        order.append((turns[host], position))
-    return [position for _turn, position in sorted(order)]
