@@ -175,10 +175,10 @@ import json, sys, threading
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from aggregator.errors import FetchError
-from aggregator.fetch import Fetcher
+from aggregator.fetch import Fetcher, NetworkPolicy
 
 NOW, answers, asked = datetime(2024, 1, 1, tzinfo=UTC), [], []
-with Fetcher() as fetcher:
+with Fetcher(NetworkPolicy(pause=timedelta(0))) as fetcher:
     for url in json.load(sys.stdin):
         try:
             found = fetcher.fetch(url, timeout=timedelta(seconds=5), max_size=10**6, now=NOW)
