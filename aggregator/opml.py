@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from html import unescape
-from xml.parsers import expat  # noqa: S407 - entities are refused when declared, external ones never opened
-from xml.sax.saxutils import quoteattr  # noqa: S406 - writes, does not parse
+from xml.parsers import expat
+from xml.sax.saxutils import quoteattr
 
 from aggregator import addresses
 from aggregator.errors import DialectError

@@ -1,32 +1,22 @@
 """Bytes of a feed to a `Document`: RSS 0.9x, 1.0, 2.0, Atom and JSON Feed, however faulty; pure.
 
-    bytes ── charset.decode ──> text ── mend ──> XML ── feedparser ──> dict ── _entry ──> Entry
-
-This module owns feedparser. Its two parsers are driven here instead of through `feedparser.parse`, which opens files and
-addresses, detects encodings by guess, reads dates wrongly (`2021年11月11日` as the first of the month), rewrites HTML, and
-takes quadratic time for many categories or a long author. What the strict parser read before a fault is kept, because
-the loose one rewrites character references in HTML.
+bytes ── charset.decode ──> text ─┬─ mend ──> xmlfeed.read ─┬──> fields ── _entry ──> Entry
+                                  └─ jsonfeed.read ─────────┘
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
 import re
-import xml.sax
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from html import escape, unescape
+from html import unescape
 from typing import Any
 from urllib.parse import urljoin, urlsplit
-from xml.sax.xmlreader import AttributesNSImpl
 
-import feedparser.api
-from feedparser.sanitizer import _HTMLSanitizer
-
-from aggregator import jsonfeed
+from aggregator import jsonfeed, xmlfeed
 from aggregator.charset import decode
 from aggregator.dates import parse_date
 from aggregator.errors import ParseError
@@ -35,12 +25,8 @@ from aggregator.model import Document, Entry
 from aggregator.text import clean
 
 MAX_ENTRIES = 3_000  # kept of one document; Inoreader refuses feeds with more
-_READ_ENTRIES = 10_000  # read of one document, so that a feed of 100,000 entries ends in time
 _MAX_BODY = 30_000_000  # bytes after decompression of a body that was sent gzipped without saying so
 _MAX_TITLE, _MAX_HTML, _MAX_LINK, _MAX_GUID = 2_000, 2_000_000, 8_000, 2_000
-_MAX_TAGS = 100
-_MAX_ATTRIBUTES = 100
-_MAX_AUTHOR = 1_000
 _NESTED = 100  # entries inside entries; no format allows one
 _PERIODS = {"hourly": 1, "daily": 24, "weekly": 168, "monthly": 730, "yearly": 8766}
 
@@ -64,10 +50,9 @@ _CHALLENGE = re.compile(
     r"滑动验证|enable javascript and cookies|incapsula|_incap_|datadome|perimeterx|px-captcha|awswafintegration|__jsl_clearance",
     re.IGNORECASE,
 )
-_HTML_TYPES = {"text/html", "application/xhtml+xml"}
 _KNOWN_TAG = re.compile(
-    r"</?(?:%s)\b[^<>]*>|<!--.*?-->" % "|".join(sorted(_HTMLSanitizer.acceptable_elements)), re.I | re.S
-)  # noqa: UP031
+    rf"</?(?:{'|'.join(sorted(xmlfeed.HTML_ELEMENTS))})\b[^<>]*>|<!--.*?-->", re.IGNORECASE | re.DOTALL
+)
 _BREAKS = re.compile(r"[ \t]*[\t\n\v\f\r\x85\u2028\u2029][ \t\n\v\f\r\x85\u2028\u2029]*")
 _NESTING = re.compile(r"<(/?)(?:item|entry)(?=[\s>])")
 
@@ -84,6 +69,7 @@ def parse_feed(body: bytes, *, content_type: str | None, url: str, timezone: str
 
     Raises:
         ParseError: the body is not a feed, says its one sentence. Nothing else is raised.
+
     """
     decoded = decode(_unpacked(body), content_type)
     context = _Context(url, timezone, now)
@@ -153,13 +139,10 @@ def _xml(text: str, context: _Context) -> Document:
         deepest = max(deepest, depth)
     if deepest > _NESTED:
         raise ParseError("nests entries in entries, so it was not read")
-    parser = _parsed(mend(text[start:], subset))
-    feed, entries = parser.feeddata, parser.entries
-    base = context.url
-    if not (parser.version or "").startswith("atom"):
-        base = _joined(context.url, feed.get("link")) or base
-    is_atom = (parser.version or "").startswith("atom")
-    return _document(feed, [_fields(entry, feed, is_atom=is_atom) for entry in entries], replace(context, url=base))
+    feed, rows, is_atom = xmlfeed.read(mend(text[start:], subset))
+    # Atom's relative links belong to the document (RFC 4287, 2); RSS says nothing, and means the site.
+    base = context.url if is_atom else _joined(context.url, feed.get("link")) or context.url
+    return _document(feed, rows, replace(context, url=base))
 
 
 def _refusal(name: str, text: str) -> str:
@@ -178,156 +161,7 @@ def _refusal(name: str, text: str) -> str:
     return "answered something that is neither XML nor JSON, not a feed"
 
 
-class _Stop(Exception):  # noqa: N818 - not an error: enough has been read
-    """Enough entries have been read."""
-
-
-class _Bounded:
-    """What both of feedparser's parsers do otherwise here: bounded, without its dates, ids as stated."""
-
-    can_be_relative_uri = feedparser.api.StrictFeedParser.can_be_relative_uri - {"id"}
-
-    def _start_item(self: Any, attrs: Any) -> None:
-        if len(self.entries) >= _READ_ENTRIES:
-            raise _Stop
-        super()._start_item(attrs)  # type: ignore[misc]
-
-    _start_entry = _start_item
-
-    def _add_tag(self: Any, term: Any, scheme: Any, label: Any) -> None:
-        # feedparser compares each tag with all before: quadratic.
-        if len(self._get_context().get("tags", ())) < _MAX_TAGS:
-            super()._add_tag(term, scheme, label)  # type: ignore[misc]
-
-    def _sync_author_detail(self: Any, key: str = "author") -> None:
-        # Its pattern for addresses backtracks for minutes on a long author.
-        if len(self._get_context().get(key) or "") <= _MAX_AUTHOR:
-            super()._sync_author_detail(key)  # type: ignore[misc]
-
-    def _end_published(self: Any) -> None:
-        self.pop("published")
-
-    def _end_updated(self: Any) -> None:
-        self.pop("updated")
-
-    def _end_created(self: Any) -> None:
-        self.pop("created")
-
-    _end_issued = _end_pubdate = _end_published
-    _end_modified = _end_lastbuilddate = _end_updated
-
-    def unknown_starttag(self: Any, tag: str, attrs: Any) -> None:
-        try:
-            super().unknown_starttag(tag, attrs)  # type: ignore[misc]
-        except (ValueError, KeyError, IndexError, TypeError, OverflowError):
-            return  # one broken element (a GML srsName without a number) is not the document
-
-    def unknown_endtag(self: Any, tag: str) -> None:
-        try:
-            super().unknown_endtag(tag)  # type: ignore[misc]
-        except (ValueError, KeyError, IndexError, TypeError, OverflowError):
-            return
-
-
-class _Strict(_Bounded, feedparser.api.StrictFeedParser):  # type: ignore[misc]
-    """The parser for well-formed XML."""
-
-    def startElementNS(self, name: Any, qname: Any, attrs: Any) -> None:  # noqa: N802 - SAX's name
-        # It looks up each attribute by walking over all: quadratic.
-        few = attrs if len(attrs) <= _MAX_ATTRIBUTES else AttributesNSImpl({}, {})
-        super().startElementNS(name, qname, few)
-
-
-class _Loose(_Bounded, feedparser.api.LooseFeedParser):  # type: ignore[misc]
-    """The parser for what only resembles XML."""
-
-
-def _parsed(text: str) -> Any:
-    """A feedparser parser that has read the text: the strict one, or where XML is broken both together."""
-    strict = _run(_Strict("", None, "utf-8"), lambda parser: _sax(parser, text))
-    if strict.exc is None:
-        return strict
-    loose = _run(_Loose("", None, "utf-8", {}), lambda parser: parser.feed(text))
-    complete = len(strict.entries) - bool(strict.inentry)
-    if strict.inentry and not re.search(r"</(?:\w+:)?(?:item|entry)\s*>", text, re.IGNORECASE):
-        raise ParseError("was cut off before its first entry ended")
-    if len(loose.entries) >= complete:
-        loose.entries[:complete] = strict.entries[:complete]
-        return loose
-    return strict
-
-
-def _run(parser: Any, read: Callable[[Any], None]) -> Any:
-    parser.resolve_relative_uris = parser.sanitize_html = False
-    try:
-        read(parser)
-    except _Stop:
-        parser.inentry = 0
-    return parser
-
-
-def _sax(parser: Any, text: str) -> None:
-    reader = xml.sax.make_parser()  # noqa: S317 - no document type reaches it, and no external entity is fetched
-    reader.setFeature(xml.sax.handler.feature_namespaces, True)
-    reader.setFeature(xml.sax.handler.feature_external_ges, False)
-    reader.setContentHandler(parser)
-    reader.setErrorHandler(parser)
-    source = xml.sax.xmlreader.InputSource()
-    source.setByteStream(io.BytesIO(text.encode("utf-8", "replace")))
-    source.setEncoding("utf-8")
-    try:
-        reader.parse(source)
-    except xml.sax.SAXException as error:
-        parser.exc = parser.exc or error
-
-
-# --- from feedparser's words to ours ----------------------------------------------------------------------------
-
-
-def _fields(entry: Mapping[str, Any], feed: Mapping[str, Any], *, is_atom: bool) -> dict[str, Any]:
-    """One of feedparser's entries as plain fields: the words of `jsonfeed.fields`."""
-    detail = entry.get("title_detail") or {}
-    authors = [author.get("name") or author.get("email") for author in entry.get("authors") or ()]
-    if not any(authors):
-        detail_of_feed = feed.get("author_detail") or {}
-        authors = [entry.get("author") or ((detail_of_feed.get("name") or feed.get("author")) if is_atom else None)]
-    updated = dict.get(entry, "updated")  # type: ignore[arg-type]
-    return {
-        "guid": entry.get("id"),
-        "link": _alternate(entry),
-        "title": entry.get("title") or "",
-        "title_is_html": detail.get("type") in _HTML_TYPES,
-        "html": _fullest(entry, is_atom=is_atom),
-        "authors": authors,
-        "published": dict.get(entry, "published") or dict.get(entry, "created") or updated,  # type: ignore[arg-type]
-        "updated": updated,
-        "tags": [tag.get("term") or tag.get("label") for tag in entry.get("tags") or ()],
-        "lang": detail.get("language") or feed.get("language"),
-    }
-
-
-def _alternate(entry: Mapping[str, Any]) -> str | None:
-    link = entry.get("link")
-    if link:
-        return str(link)
-    return next(
-        (one["href"] for one in entry.get("links") or () if one.get("rel") == "alternate" and one.get("href")), None
-    )
-
-
-def _fullest(entry: Mapping[str, Any], *, is_atom: bool) -> str:
-    """The longest body an entry carries, the content before the summary where they are equal."""
-    bodies = [*(entry.get("content") or ()), entry.get("summary_detail") or {"value": entry.get("summary") or ""}]
-    texts = [_html(body, is_atom=is_atom) for body in bodies]
-    return max(texts, key=len, default="")
-
-
-def _html(body: Mapping[str, Any], *, is_atom: bool) -> str:
-    value, kind = body.get("value") or "", body.get("type") or "text/html"
-    if not kind.startswith("text/") and not kind.endswith("xml"):
-        return ""
-    # RFC 4287, 3.1.1.1: Atom's text is no markup. RSS never says, and means HTML.
-    return escape(value, quote=False) if is_atom and kind == "text/plain" else str(value)
+# --- from fields to values --------------------------------------------------------------------------------------------
 
 
 def _document(feed: Mapping[str, Any], rows: list[dict[str, Any]], context: _Context) -> Document:
@@ -366,7 +200,7 @@ def _entry(row: Mapping[str, Any], context: _Context) -> Entry:
         (text for text, when in ((row["published"], published), (row["updated"], updated)) if text and not when), None
     )
     authors = dict.fromkeys(_line(author, is_html=False)[:200] for author in row["authors"][:20] if author)
-    tags = dict.fromkeys(_line(tag, is_html=False)[:200] for tag in row["tags"][:_MAX_TAGS] if tag)
+    tags = dict.fromkeys(_line(tag, is_html=False)[:200] for tag in row["tags"][: xmlfeed.MAX_TAGS] if tag)
     return Entry(
         guid=_guid(row["guid"]),
         link=_web(context.url, row["link"]),
@@ -395,9 +229,9 @@ def _line(text: Any, *, is_html: bool) -> str:
         return ""
     text = text[: _MAX_TITLE * 10]
     if is_html and ("<" in text or "&" in text):
-        text = re.sub(r"<(script|style)\b.*?(?:</\1\s*>|$)", "", text, flags=re.I | re.S)
+        text = re.sub(r"<(script|style)\b.*?(?:</\1\s*>|$)", "", text, flags=re.IGNORECASE | re.DOTALL)
         text = unescape(
-            _KNOWN_TAG.sub(lambda tag: " " if re.match(r"</?(?:br|p|div|li)\b", tag[0], re.I) else "", text)
+            _KNOWN_TAG.sub(lambda tag: " " if re.match(r"</?(?:br|p|div|li)\b", tag[0], re.IGNORECASE) else "", text)
         )
     # Blanks stay as they are: an ideographic one (U+3000) is part of many Chinese titles.
     return clean(_BREAKS.sub(" ", text)).strip()
@@ -417,9 +251,10 @@ def _web(base: str, link: Any) -> str | None:
     found = _joined(base, clean("".join(link.split("\n"))))
     try:
         parts = urlsplit(found or "")
-        return found if parts.scheme in {"http", "https"} and parts.hostname else None
+        is_web = parts.scheme in {"http", "https"} and parts.hostname
     except ValueError:
         return None
+    return found if is_web else None
 
 
 def _ttl(feed: Mapping[str, Any]) -> timedelta | None:

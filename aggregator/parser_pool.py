@@ -122,20 +122,22 @@ class _Child:
             env={"PYTHONPATH": root, "PYTHONDONTWRITEBYTECODE": "1", "LANG": "C.UTF-8", "PATH": os.defpath},
         )
 
+        if self._process.stdin is None or self._process.stdout is None:
+            raise OSError("the child has no pipes")
+        self._requests, self._answers = self._process.stdin, self._process.stdout
+
     def is_alive(self) -> bool:
         return self._process.poll() is None
 
     def ask(self, request: Mapping[str, Any], body: bytes) -> dict[str, Any]:
         """The child's answer; ParseError where it died or was ended for want of one."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
         head = json.dumps(request).encode()
         deadline = time.monotonic() + _WALL
         try:
-            _write(self._process.stdin.fileno(), _LENGTH.pack(len(head), len(body)) + head, deadline)
-            _write(self._process.stdin.fileno(), body, deadline)
-            length, _ = _LENGTH.unpack(_read(self._process.stdout.fileno(), _LENGTH.size, deadline))
-            answer: dict[str, Any] = json.loads(_read(self._process.stdout.fileno(), length, deadline))
+            _write(self._requests.fileno(), _LENGTH.pack(len(head), len(body)) + head, deadline)
+            _write(self._requests.fileno(), body, deadline)
+            length, _ = _LENGTH.unpack(_read(self._answers.fileno(), _LENGTH.size, deadline))
+            answer: dict[str, Any] = json.loads(_read(self._answers.fileno(), length, deadline))
         except (OSError, EOFError, ValueError) as error:
             raise ParseError(self._why(error)) from error
         return answer
@@ -150,9 +152,9 @@ class _Child:
 
     def end(self) -> None:
         """End the process and reap it; never raises, so that a failure of one feed stays one."""
-        for pipe in (self._process.stdin, self._process.stdout):
+        for pipe in (self._requests, self._answers):
             with contextlib.suppress(OSError):
-                pipe.close()  # type: ignore[union-attr]
+                pipe.close()
         try:
             self._process.wait(timeout=0.5)
         except subprocess.TimeoutExpired:

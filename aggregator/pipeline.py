@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Protocol
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DataError, IntegrityError, OperationalError, StatementError
@@ -27,7 +26,9 @@ from aggregator.errors import FeedError
 from aggregator.model import (
     Arrival,
     Article,
+    ArticleId,
     Document,
+    Entry,
     Feed,
     FeedState,
     Fetched,
@@ -46,25 +47,12 @@ GROUP = 64
 NOT_MODIFIED = 304
 
 
-class Fetching(Protocol):
-    """One conditional GET; raises FetchError."""
-
-    def __call__(self, feed: Feed, url: str, validators: Validators, now: datetime) -> Fetched:
-        """Ask `url` for what changed since `validators`."""
-
-
-class Parsing(Protocol):
-    """One feed document to entries; raises ParseError."""
-
-    def __call__(self, fetched: Fetched, feed: Feed, now: datetime) -> Document:
-        """Read the body."""
-
-
-class Tagging(Protocol):
-    """The clauses of one article."""
-
-    def __call__(self, article: Article) -> Tags:
-        """Find them."""
+Fetching = Callable[[Feed, str, Validators, datetime], Fetched]
+"""One conditional GET of an address of a feed; raises FetchError."""
+Parsing = Callable[[Fetched, Feed, datetime], Document]
+"""One feed document to entries; raises ParseError."""
+Tagging = Callable[[Article], Tags]
+"""The clauses of one article."""
 
 
 @dataclass(frozen=True)
@@ -160,7 +148,7 @@ def _light(fetched: Fetched) -> Fetched:
     return replace(fetched, body=b"")
 
 
-def _article(entry: normalize.Entry, feed: Feed) -> Article:
+def _article(entry: Entry, feed: Feed) -> Article:
     article = normalize.article(entry, feed)
     return replace(article, guid=identity.guid_key(article.guid), url=identity.canonical_url(article.link))
 
@@ -227,9 +215,7 @@ def _counted(report: PollReport, admitted: Admitted) -> PollReport:
     )
 
 
-def admit(
-    connection: sa.Connection, feed: Feed, arrived: Sequence[Article], parts: Parts, now: datetime
-) -> Admitted:
+def admit(connection: sa.Connection, feed: Feed, arrived: Sequence[Article], parts: Parts, now: datetime) -> Admitted:
     """Decide for each article whether it is new, a revision, or known; store, tag and relate what is not known."""
     stored: dict[int, Article] = {}
     decisions = decide(connection, feed.id, arrived)
@@ -241,7 +227,7 @@ def admit(
         if decision.arrival is Arrival.NEW:
             [stored[decision.index]] = articles.add(connection, [(value, key)], now)
         else:
-            of = stored[decision.after].id if decision.after is not None else decision.of
+            of = stored[decision.after].id if decision.after is not None else decision.of or ArticleId(0)
             stored[decision.index] = articles.revise(connection, of, value, key, now)
     newest = tuple({article.id: article for article in stored.values()}.values())
     reprints = file(connection, newest, parts.tag, now)

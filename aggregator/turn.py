@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from aggregator import polite
 from aggregator.errors import FeedError
 from aggregator.model import Feed, FeedState, Fetched, PollReport, PollStatus, Validators
 
@@ -61,9 +60,10 @@ def due(feeds: Sequence[Feed], states: Mapping[str, FeedState], now: datetime) -
     chosen = []
     for feed in feeds:
         state = states.get(feed.id)
+        if not feed.urls or (state and state.gone):
+            continue
         if state is None or state.next_due is None or state.next_due <= now or _jumped(feed, state, now):
-            if not (state and state.gone) and feed.urls:
-                chosen.append(feed)
+            chosen.append(feed)
     return chosen
 
 

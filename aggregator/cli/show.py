@@ -64,7 +64,7 @@ def _print_json(article: Article, found: Tags | None, past: list[Article], place
     click.echo(json.dumps(row, ensure_ascii=False, indent=1))
 
 
-def _lines(  # noqa: PLR0913 - everything one screen shows
+def _lines(
     article: Article, found: Tags | None, past: list[Article], place: Any, copy: list[str], *, evidence: bool
 ) -> list[str]:
     from aggregator.cli.output import safe
@@ -110,5 +110,7 @@ def _tag_lines(tag: ClauseTag, article: Article, *, full: bool) -> list[str]:
     for one in tag.evidence:
         source = getattr(article, one.field)
         lines.append(f"      {one.field} {one.start}–{one.end}, rule {one.rule}")
-        lines.append(f"      {marked(source[one.start : one.end], [(a - one.start, b - one.start) for a, b in one.words])}")
+        lines.append(
+            f"      {marked(source[one.start : one.end], [(a - one.start, b - one.start) for a, b in one.words])}"
+        )
     return lines

@@ -58,9 +58,7 @@ def add(connection: sa.Connection, articles: Sequence[tuple[Article, str]], now:
     ]
     ids = _insert(connection, rows)
     search.index(connection, [(row["docid"], row["title"], row["text"]) for row in rows])
-    return [
-        _stored(value, identity, row) for (value, _key), row, identity in zip(articles, rows, ids, strict=True)
-    ]
+    return [_stored(value, identity, row) for (value, _key), row, identity in zip(articles, rows, ids, strict=True)]
 
 
 def _insert(connection: sa.Connection, rows: list[dict[str, Any]]) -> list[ArticleId]:
@@ -129,9 +127,7 @@ def get(connection: sa.Connection, identity: int) -> Article | None:
 def fetch(connection: sa.Connection, ids: Sequence[int]) -> Iterator[Article]:
     """The articles with these ids, in this order; unknown ids are passed over."""
     for part in _chunks(ids):
-        rows = {
-            row["id"]: row for row in connection.execute(sa.select(table).where(table.c.id.in_(part))).mappings()
-        }
+        rows = {row["id"]: row for row in connection.execute(sa.select(table).where(table.c.id.in_(part))).mappings()}
         yield from (_article(rows[identity]) for identity in part if identity in rows)
 
 

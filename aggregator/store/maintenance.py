@@ -23,7 +23,10 @@ def check(archive: Archive, say: Say) -> list[str]:
         findings = _file(connection, archive.name) if archive.dialect == "sqlite" else []
         count = connection.scalar(sa.select(sa.func.count()).select_from(article)) or 0
         findings += _texts(connection)
-        findings += [f"search index: {line}; `aggregator archive check --repair` rebuilds it" for line in search.verify(connection)]
+        findings += [
+            f"search index: {line}; `aggregator archive check --repair` rebuilds it"
+            for line in search.verify(connection)
+        ]
     say(f"{archive.name}: {count} articles, {'sound' if not findings else f'{len(findings)} findings'}")
     return findings
 

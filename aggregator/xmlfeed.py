@@ -1,0 +1,214 @@
+"""RSS 0.9x, 1.0, 2.0 and Atom as plain fields; this module owns feedparser.
+
+Its two parsers are driven here instead of through `feedparser.parse`, which opens files and addresses, detects encodings
+by guess, reads dates wrongly (`2021年11月11日` as the first of the month), rewrites HTML, and takes quadratic time for many
+categories or a long author. What the strict parser read before a fault is kept, because the loose one rewrites character
+references in HTML.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import xml.sax
+from collections.abc import Callable, Mapping
+from html import escape
+from typing import Any
+from xml.sax.expatreader import ExpatParser
+from xml.sax.saxutils import escape as escape_xml
+from xml.sax.xmlreader import AttributesNSImpl
+
+import feedparser.api
+from feedparser.sanitizer import _HTMLSanitizer
+
+from aggregator.errors import ParseError
+
+HTML_ELEMENTS = frozenset(_HTMLSanitizer.acceptable_elements)  # those that a title may hold
+_READ_ENTRIES = 10_000  # read of one document, so that a feed of 100,000 entries ends in time
+MAX_TAGS = 100  # of one entry
+_MAX_ATTRIBUTES = 100
+_MAX_AUTHOR = 1_000
+_HTML_TYPES = {"text/html", "application/xhtml+xml"}
+
+
+def read(text: str) -> tuple[Mapping[str, Any], list[dict[str, Any]], bool]:
+    """What a mended document (without prolog) says of the feed, its entries as fields, and whether it is Atom.
+
+    The fields are those of `jsonfeed.fields`. Raises ParseError where not even one entry arrived whole; what else
+    feedparser may raise on hostile input is the caller's.
+    """
+    parser = _parsed(text)
+    is_atom = (parser.version or "").startswith("atom")
+    feed = parser.feeddata
+    return feed, [_fields(entry, feed, is_atom=is_atom) for entry in parser.entries], is_atom
+
+
+class _Stop(Exception):
+    """Enough entries have been read."""
+
+
+class _Bounded:
+    """What both of feedparser's parsers do otherwise here: bounded, without its dates, ids as stated."""
+
+    can_be_relative_uri = feedparser.api.StrictFeedParser.can_be_relative_uri - {"id"}
+
+    def _start_item(self: Any, attrs: Any) -> None:
+        if len(self.entries) >= _READ_ENTRIES:
+            raise _Stop
+        super()._start_item(attrs)  # type: ignore[misc]
+
+    _start_entry = _start_item
+
+    def _add_tag(self: Any, term: Any, scheme: Any, label: Any) -> None:
+        # feedparser compares each tag with all before: quadratic.
+        if len(self._get_context().get("tags", ())) < MAX_TAGS:
+            super()._add_tag(term, scheme, label)  # type: ignore[misc]
+
+    def _sync_author_detail(self: Any, key: str = "author") -> None:
+        # Its pattern for addresses backtracks for minutes on a long author.
+        if len(self._get_context().get(key) or "") <= _MAX_AUTHOR:
+            super()._sync_author_detail(key)  # type: ignore[misc]
+
+    def _end_published(self: Any) -> None:
+        self.pop("published")
+
+    def _end_updated(self: Any) -> None:
+        self.pop("updated")
+
+    def _end_created(self: Any) -> None:
+        self.pop("created")
+
+    _end_issued = _end_pubdate = _end_published
+    _end_modified = _end_lastbuilddate = _end_updated
+
+    def handle_data(self: Any, text: Any, escape: int = 1) -> None:
+        # The same as feedparser's, without its slow look-up for each piece of text.
+        if self.elementstack:
+            is_xhtml = escape and dict.get(self.contentparams, "type") == "application/xhtml+xml"
+            self.elementstack[-1][2].append(escape_xml(text) if is_xhtml else text)
+
+    def unknown_starttag(self: Any, tag: str, attrs: Any) -> None:
+        try:
+            super().unknown_starttag(tag, attrs)  # type: ignore[misc]
+        except (ValueError, KeyError, IndexError, TypeError, OverflowError):
+            return  # one broken element (a GML srsName without a number) is not the document
+
+    def unknown_endtag(self: Any, tag: str) -> None:
+        try:
+            super().unknown_endtag(tag)  # type: ignore[misc]
+        except (ValueError, KeyError, IndexError, TypeError, OverflowError):
+            return
+
+
+class _Strict(_Bounded, feedparser.api.StrictFeedParser):  # type: ignore[misc]
+    """The parser for well-formed XML."""
+
+    def startElementNS(self, name: Any, qname: Any, attrs: Any) -> None:  # noqa: N802 - SAX's name
+        # It looks up each attribute by walking over all: quadratic.
+        few = attrs if len(attrs) <= _MAX_ATTRIBUTES else AttributesNSImpl({}, {})
+        super().startElementNS(name, qname, few)
+
+
+class _Loose(_Bounded, feedparser.api.LooseFeedParser):  # type: ignore[misc]
+    """The parser for what only resembles XML."""
+
+
+def _parsed(text: str) -> Any:
+    """A feedparser parser that has read the text: the strict one, or where XML is broken both together."""
+    strict = _run(_Strict("", None, "utf-8"), lambda parser: _sax(parser, text))
+    if strict.exc is None:
+        return strict
+    loose = _run(_Loose("", None, "utf-8", {}), lambda parser: parser.feed(text))
+    complete = len(strict.entries) - bool(strict.inentry)
+    if strict.inentry and not re.search(r"</(?:\w+:)?(?:item|entry)\s*>", text, re.IGNORECASE):
+        raise ParseError("was cut off before its first entry ended")
+    if len(loose.entries) >= complete:
+        loose.entries[:complete] = strict.entries[:complete]
+        return loose
+    return strict
+
+
+def _run(parser: Any, read: Callable[[Any], None]) -> Any:
+    parser.resolve_relative_uris = parser.sanitize_html = False
+    try:
+        read(parser)
+    except _Stop:
+        parser.inentry = 0
+    return parser
+
+
+class _Reader(ExpatParser):
+    """Expat without a document type (`mend` left none), giving text in large pieces."""
+
+    def reset(self) -> None:
+        super().reset()
+        self._parser.buffer_text = True  # type: ignore[attr-defined]
+        self._parser.buffer_size = 65_536  # type: ignore[attr-defined]
+
+
+def _sax(parser: Any, text: str) -> None:
+    reader = _Reader(namespaceHandling=1)
+    reader.setFeature(xml.sax.handler.feature_external_ges, False)
+    reader.setContentHandler(parser)
+    reader.setErrorHandler(parser)
+    source = xml.sax.xmlreader.InputSource()
+    source.setByteStream(io.BytesIO(text.encode("utf-8", "replace")))
+    source.setEncoding("utf-8")
+    try:
+        reader.parse(source)
+    except xml.sax.SAXException as error:
+        parser.exc = parser.exc or error
+
+
+# --- from feedparser's words to ours ------------------------------------------------------------------------------------
+
+
+def _fields(entry: Mapping[str, Any], feed: Mapping[str, Any], *, is_atom: bool) -> dict[str, Any]:
+    """One of feedparser's entries as plain fields: the words of `jsonfeed.fields`."""
+    detail = entry.get("title_detail") or {}
+    authors = [author.get("name") or author.get("email") for author in entry.get("authors") or ()]
+    if not any(authors):
+        detail_of_feed = feed.get("author_detail") or {}
+        authors = [entry.get("author") or ((detail_of_feed.get("name") or feed.get("author")) if is_atom else None)]
+    updated = _stated(entry, "updated")
+    return {
+        "guid": entry.get("id"),
+        "link": _alternate(entry),
+        "title": entry.get("title") or "",
+        "title_is_html": detail.get("type") in _HTML_TYPES,
+        "html": _fullest(entry, is_atom=is_atom),
+        "authors": authors,
+        "published": _stated(entry, "published") or _stated(entry, "created") or updated,
+        "updated": updated,
+        "tags": [tag.get("term") or tag.get("label") for tag in entry.get("tags") or ()],
+        "lang": detail.get("language") or feed.get("language"),
+    }
+
+
+def _stated(entry: Mapping[str, Any], name: str) -> str | None:
+    """A date as written; feedparser's own look-up would pass a published date for an updated one, with a warning."""
+    return entry[name] if name in entry.keys() else None  # noqa: SIM118 - its `in` maps names too
+
+
+def _alternate(entry: Mapping[str, Any]) -> str | None:
+    link = entry.get("link")
+    if link:
+        return str(link)
+    return next(
+        (one["href"] for one in entry.get("links") or () if one.get("rel") == "alternate" and one.get("href")), None
+    )
+
+
+def _fullest(entry: Mapping[str, Any], *, is_atom: bool) -> str:
+    """The longest body an entry carries, the content before the summary where they are equal."""
+    bodies = [*(entry.get("content") or ()), entry.get("summary_detail") or {"value": entry.get("summary") or ""}]
+    texts = [_html(body, is_atom=is_atom) for body in bodies]
+    return max(texts, key=len, default="")
+
+
+def _html(body: Mapping[str, Any], *, is_atom: bool) -> str:
+    value, kind = body.get("value") or "", body.get("type") or "text/html"
+    if not kind.startswith("text/") and not kind.endswith("xml"):
+        return ""
+    # RFC 4287, 3.1.1.1: Atom's text is no markup. RSS never says, and means HTML.
+    return escape(value, quote=False) if is_atom and kind == "text/plain" else str(value)
