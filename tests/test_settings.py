@@ -320,6 +320,8 @@ DOCUMENTS = [
     (b"[" * 50_000, "feeds.yaml:1:22: is nested more than 20 deep"),
     (b"x: " + b"{a: " * 10_000, "is nested more than 20 deep"),
     (b"- " * 10_000, "is nested more than 20 deep"),
+    (b"feeds: [" + b"a," * 160_000 + b"]", "holds more than 150,000 values"),
+    (b"a:\n" * 10_000, "feeds.yaml:2:1: a: stands here a second time"),
 ]
 
 
