@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from aggregator import dialects, files, normalize, pipeline
 from aggregator.dedup import identity
@@ -88,7 +89,7 @@ def prepared(article: Article) -> Article:
     return normalize.with_text(
         replace(
             article,
-            outlet=article.outlet or article.author or identity.host(article.link) or "",
+            outlet=article.outlet or article.author or (urlsplit(article.link or "").hostname or ""),
             url=article.url or identity.canonical_url(article.link),
         )
     )

@@ -42,10 +42,10 @@ _FURNITURE = re.compile(
 )
 _MAY_HOLD_FURNITURE = re.compile(
     r"""(?:class|id|data-name)\s*=\s*["']?[^"'>]*?(?:ad|qr|imu|innity|spons|promo|ewm|erwei|share|relat|recom|newsl|subscr|copyr|quota|kaihu)""",
-    re.I,
+    re.IGNORECASE,
 )
-_HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden|font-size\s*:\s*0(?:px|pt|em|;|$)", re.I)
-_MAY_HIDE = re.compile(r"""style\s*=[^>]*(?:display\s*:\s*none|visibility\s*:\s*hidden|font-size\s*:\s*0)""", re.I)
+_HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden|font-size\s*:\s*0(?:px|pt|em|;|$)", re.IGNORECASE)
+_MAY_HIDE = re.compile(r"""style\s*=[^>]*(?:display\s*:\s*none|visibility\s*:\s*hidden|font-size\s*:\s*0)""", re.IGNORECASE)
 
 # Whole lines that belong to the house and not to the article. Each pattern must match a line from its start.
 _HOUSE_LINE = re.compile(
@@ -67,7 +67,7 @@ _HOUSE_LINE = re.compile(
       | Advertisement\s*$ | (?:Sign\ up|Subscribe)\ (?:for|to)\ (?:our|the)\ .{0,60}(?:newsletter|alerts?|updates).{0,40}$
       | (?:Read|See)\ (?:more|also)\s*[:：]? .{0,0}$ | Continue\ reading\s*(?:\.\.\.|…|→)?\s*$
     )""",
-    re.I,
+    re.IGNORECASE,
 )
 # The mirror's own date line above a text: `Wed, 10 Nov 2021 20:36:28 GMT`.
 _DATE_LINE = re.compile(
@@ -124,7 +124,7 @@ def plain_text(html: str) -> str:
 
 def first_image(html: str) -> str:
     """The address of the first image as stated, or an empty string."""
-    if not re.search(r"<img\b", html, re.I) or _too_deep(html):
+    if not re.search(r"<img\b", html, re.IGNORECASE) or _too_deep(html):
         return ""
     for image in LexborHTMLParser(html).css("img"):
         source = (image.attributes.get("src") or image.attributes.get("data-src") or "").strip()

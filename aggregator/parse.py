@@ -16,7 +16,6 @@ from html import unescape
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-
 from aggregator import jsonfeed, xmlfeed
 from aggregator.charset import decode
 from aggregator.dates import parse_date

@@ -16,18 +16,19 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Protocol
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DataError, IntegrityError, OperationalError, StatementError
 
-from aggregator import normalize, turn
+from aggregator import normalize, polite, turn
 from aggregator.dedup import identity
 from aggregator.errors import FeedError
 from aggregator.model import (
     Arrival,
     Article,
+    ArticleId,
     Document,
+    Entry,
     Feed,
     FeedState,
     Fetched,
@@ -46,25 +47,12 @@ GROUP = 64
 NOT_MODIFIED = 304
 
 
-class Fetching(Protocol):
-    """One conditional GET; raises FetchError."""
-
-    def __call__(self, feed: Feed, url: str, validators: Validators, now: datetime) -> Fetched:
-        """Ask `url` for what changed since `validators`."""
-
-
-class Parsing(Protocol):
-    """One feed document to entries; raises ParseError."""
-
-    def __call__(self, fetched: Fetched, feed: Feed, now: datetime) -> Document:
-        """Read the body."""
-
-
-class Tagging(Protocol):
-    """The clauses of one article."""
-
-    def __call__(self, article: Article) -> Tags:
-        """Find them."""
+Fetching = Callable[[Feed, str, Validators, datetime], Fetched]
+"""One conditional GET of an address of a feed; raises FetchError."""
+Parsing = Callable[[Fetched, Feed, datetime], Document]
+"""One feed document to entries; raises ParseError."""
+Tagging = Callable[[Article], Tags]
+"""The clauses of one article."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +91,8 @@ def poll(which: Sequence[Feed], parts: Parts, *, force: bool = False) -> Iterato
     pool = ThreadPoolExecutor(max_workers=parts.workers, thread_name_prefix="fetch")
     try:
         waiting = {
-            pool.submit(ask, feed, states.get(feed.id) or FeedState(feed.id), parts, force=force) for feed in which
+            pool.submit(ask, feed, states.get(feed.id) or FeedState(feed.id), parts, force=force)
+            for feed in turn.interleaved(which)
         }
         for group in _as_completed(waiting, parts.stopped):
             yield from take_in(group, parts)
@@ -123,10 +112,8 @@ def _as_completed(waiting: set[Future[Brought]], stopped: Callable[[], bool]) ->
 def ask(feed: Feed, state: FeedState, parts: Parts, *, force: bool = False) -> Brought:
     """One feed's turn up to the archive: fetch, parse, normalize. Never raises for what a feed can do wrong."""
     now = parts.clock()
-    if not feed.urls:
-        return Brought(feed, state, turn.Outcome(PollStatus.SKIPPED, error=feed.needs or "has no address"))
-    if not force and (note := turn.must_wait(state, now)):
-        return Brought(feed, state, turn.Outcome(PollStatus.SKIPPED, error=note))
+    if (not force or not feed.urls) and (outcome := turn.skipped(feed, state, now)):
+        return Brought(feed, state, outcome)
     try:
         url, fetched = _first_answer(feed, state, parts, now)
         digest = hashlib.sha256(fetched.body).hexdigest()
@@ -139,28 +126,33 @@ def ask(feed: Feed, state: FeedState, parts: Parts, *, force: bool = False) -> B
     except Exception as error:  # noqa: BLE001 - whatever a feed sends, it stops nobody but itself
         return Brought(feed, state, turn.failure(FeedError(f"defect: {type(error).__name__}: {error}", "defect")))
     outcome = turn.Outcome(
-        PollStatus.OK, url=url, fetched=_light(fetched), body_sha256=digest, ttl=document.ttl, notes=document.notes
+        PollStatus.OK,
+        url=url,
+        fetched=_light(fetched),
+        body_sha256=digest,
+        ttl=document.ttl,
+        notes=document.notes,
+        window=polite.window(document.entries, now),
     )
     return Brought(feed, state, outcome, brought)
 
 
 def _first_answer(feed: Feed, state: FeedState, parts: Parts, now: datetime) -> tuple[str, Fetched]:
-    """The answer of the first address that gives one; the last address's error when none does."""
-    urls = turn.addresses(feed, state)
-    for number, url in enumerate(urls, 1):
+    """The answer of the first address that gives one; the error that tells most when none does."""
+    errors: list[FeedError] = []
+    for url in turn.addresses(feed, state):
         try:
             return url, parts.fetch(feed, url, turn.validators_for(url, state), now)
-        except FeedError:
-            if number == len(urls):
-                raise
-    raise AssertionError("a feed without an address was asked")
+        except FeedError as error:
+            errors.append(error)
+    raise turn.telling(errors)
 
 
 def _light(fetched: Fetched) -> Fetched:
     return replace(fetched, body=b"")
 
 
-def _article(entry: normalize.Entry, feed: Feed) -> Article:
+def _article(entry: Entry, feed: Feed) -> Article:
     article = normalize.article(entry, feed)
     return replace(article, guid=identity.guid_key(article.guid), url=identity.canonical_url(article.link))
 
@@ -239,7 +231,7 @@ def admit(connection: sa.Connection, feed: Feed, arrived: Sequence[Article], par
         if decision.arrival is Arrival.NEW:
             [stored[decision.index]] = articles.add(connection, [(value, key)], now)
         else:
-            of = stored[decision.after].id if decision.after is not None else decision.of
+            of = stored[decision.after].id if decision.after is not None else decision.of or ArticleId(0)
             stored[decision.index] = articles.revise(connection, of, value, key, now)
     newest = tuple({article.id: article for article in stored.values()}.values())
     reprints = file(connection, newest, parts.tag, now)

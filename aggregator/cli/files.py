@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -77,8 +76,8 @@ def _bar(name: str) -> Iterator[Any]:
 @click.option("--with-meta", is_flag=True, help="Dialects: add link and clauses to the head.")
 @click.option("--revisions", is_flag=True, help="Write the replaced texts too.")
 @click.pass_obj
-def export(  # noqa: PLR0913 - a command line is its options
-    app: App, form: str, out: str, *, with_meta: bool, revisions: bool, **filters: Any
+def export(
+    app: App, /, form: str, out: str, *, with_meta: bool, revisions: bool, **filters: Any
 ) -> None:
     """Write articles in a dialect of article files, or as JSON lines or CSV for other tools."""
     rows = _selected(app, filters, revisions=revisions)

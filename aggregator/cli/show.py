@@ -64,7 +64,7 @@ def _print_json(article: Article, found: Tags | None, past: list[Article], place
     click.echo(json.dumps(row, ensure_ascii=False, indent=1))
 
 
-def _lines(  # noqa: PLR0913 - everything one screen shows
+def _lines(
     article: Article, found: Tags | None, past: list[Article], place: Any, copy: list[str], *, evidence: bool
 ) -> list[str]:
     from aggregator.cli.output import safe
