@@ -6,7 +6,7 @@
     3 of 电力|交通|建筑|废弃物           so many different ones of these words
 
 A group is words parted by `|`; `@name` stands for a concept's words. A Latin word matches at word limits, with a
-plural's s; `renew*` matches whatever follows. Han words match anywhere. Script, case and width do not matter, and a
+plural's s; `renew*` matches whatever follows, `look* forward` the endings of a verb. Han words match anywhere. Script, case and width do not matter, and a
 hyphen is a space. The first group is the anchor: it must stand in the evidence sentence.
 """
 
@@ -81,3 +81,15 @@ def languages(word: str) -> frozenset[str]:
     if word == word.upper() or len(re.sub(r"[^a-zA-Z]", "", word)) <= 1:
         return frozenset({"zh", "en"})
     return frozenset({"en"})
+
+
+def endings(word: str) -> tuple[str, ...]:
+    """A phrase with a star inside it, once with every ending of a verb: `look* forward` gives `looked forward`, ...;
+    any other word as it is.
+    """
+    stem, star, rest = word.partition("*")
+    if not star or not rest:
+        return (word,)
+    ends = ["", "s", "es", "d", "ed", "ing", "t"]
+    forms = [stem + end for end in ends] + ([stem[:-1] + "ing"] if stem.endswith("e") else [])
+    return tuple(f"{form}{rest}" for form in forms)

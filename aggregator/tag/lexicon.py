@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import ahocorasick_rs
 
 from aggregator.catalogue import Agreement, Catalogue, Clause, spelled
-from aggregator.cue import Cue, Group
+from aggregator.cue import Cue, Group, endings
 from aggregator.tag.view import normal
 
 
@@ -80,7 +80,7 @@ class _Bits:
     given: dict[frozenset[str], int] = field(default_factory=dict)
 
     def bit(self, words: Iterable[str]) -> int:
-        key = frozenset(word for word in words if word.strip("*"))
+        key = frozenset(form for word in words for form in endings(word))
         if key not in self.given:
             self.given[key] = bit = 1 << len(self.given)
             for word in key:
@@ -116,8 +116,10 @@ class Lexicon:
 
     def _gates(self) -> Iterator[str]:
         for one in self.catalogue.agreements:
-            for word in (*one.names, *spelled(one.topic, {**self.catalogue.concepts, **one.concepts})):
-                yield normal(word.rstrip("*"))
+            lists = {**self.catalogue.concepts, **one.concepts}
+            anchors = [word for cue in one.references for word in cue.groups[0].words]
+            for word in (*one.names, *spelled((*one.topic, *anchors), lists)):
+                yield from (normal(form.rstrip("*")) for form in endings(word))
 
     def opens(self, text: str) -> bool:
         """Whether a view holds a name or a word of the topic of any agreement: most articles end here."""
