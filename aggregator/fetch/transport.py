@@ -177,8 +177,8 @@ class GuardedBackend(httpcore.NetworkBackend):
         host: str,
         port: int,
         timeout: float | None = None,
-        local_address: str | None = None,  # noqa: ARG002 - as httpcore calls it
-        socket_options: Iterable[Any] | None = None,  # noqa: ARG002 - as httpcore calls it
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
         """Resolve, check every answer, connect to the first that accepts."""
         _left(timeout, host)
@@ -197,8 +197,8 @@ class GuardedBackend(httpcore.NetworkBackend):
     def connect_unix_socket(
         self,
         path: str,
-        timeout: float | None = None,  # noqa: ARG002 - as httpcore calls it
-        socket_options: Iterable[Any] | None = None,  # noqa: ARG002 - as httpcore calls it
+        timeout: float | None = None,
+        socket_options: Iterable[Any] | None = None,
     ) -> Any:
         """Never."""
         raise FetchError(f"{path} is a local socket and is not asked.", "refused")
