@@ -20,7 +20,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.exc import DataError, IntegrityError, OperationalError, StatementError
 
-from aggregator import normalize, turn
+from aggregator import normalize, polite, turn
 from aggregator.dedup import identity
 from aggregator.errors import FeedError
 from aggregator.model import (
@@ -91,7 +91,8 @@ def poll(which: Sequence[Feed], parts: Parts, *, force: bool = False) -> Iterato
     pool = ThreadPoolExecutor(max_workers=parts.workers, thread_name_prefix="fetch")
     try:
         waiting = {
-            pool.submit(ask, feed, states.get(feed.id) or FeedState(feed.id), parts, force=force) for feed in which
+            pool.submit(ask, feed, states.get(feed.id) or FeedState(feed.id), parts, force=force)
+            for feed in turn.interleaved(which)
         }
         for group in _as_completed(waiting, parts.stopped):
             yield from take_in(group, parts)
@@ -111,10 +112,8 @@ def _as_completed(waiting: set[Future[Brought]], stopped: Callable[[], bool]) ->
 def ask(feed: Feed, state: FeedState, parts: Parts, *, force: bool = False) -> Brought:
     """One feed's turn up to the archive: fetch, parse, normalize. Never raises for what a feed can do wrong."""
     now = parts.clock()
-    if not feed.urls:
-        return Brought(feed, state, turn.Outcome(PollStatus.SKIPPED, error=feed.needs or "has no address"))
-    if not force and (note := turn.must_wait(state, now)):
-        return Brought(feed, state, turn.Outcome(PollStatus.SKIPPED, error=note))
+    if (not force or not feed.urls) and (outcome := turn.skipped(feed, state, now)):
+        return Brought(feed, state, outcome)
     try:
         url, fetched = _first_answer(feed, state, parts, now)
         digest = hashlib.sha256(fetched.body).hexdigest()
@@ -127,21 +126,26 @@ def ask(feed: Feed, state: FeedState, parts: Parts, *, force: bool = False) -> B
     except Exception as error:  # noqa: BLE001 - whatever a feed sends, it stops nobody but itself
         return Brought(feed, state, turn.failure(FeedError(f"defect: {type(error).__name__}: {error}", "defect")))
     outcome = turn.Outcome(
-        PollStatus.OK, url=url, fetched=_light(fetched), body_sha256=digest, ttl=document.ttl, notes=document.notes
+        PollStatus.OK,
+        url=url,
+        fetched=_light(fetched),
+        body_sha256=digest,
+        ttl=document.ttl,
+        notes=document.notes,
+        window=polite.window(document.entries, now),
     )
     return Brought(feed, state, outcome, brought)
 
 
 def _first_answer(feed: Feed, state: FeedState, parts: Parts, now: datetime) -> tuple[str, Fetched]:
-    """The answer of the first address that gives one; the last address's error when none does."""
-    urls = turn.addresses(feed, state)
-    for number, url in enumerate(urls, 1):
+    """The answer of the first address that gives one; the error that tells most when none does."""
+    errors: list[FeedError] = []
+    for url in turn.addresses(feed, state):
         try:
             return url, parts.fetch(feed, url, turn.validators_for(url, state), now)
-        except FeedError:
-            if number == len(urls):
-                raise
-    raise AssertionError("a feed without an address was asked")
+        except FeedError as error:
+            errors.append(error)
+    raise turn.telling(errors)
 
 
 def _light(fetched: Fetched) -> Fetched:

@@ -13,7 +13,6 @@ import click
 from aggregator.app import App
 from aggregator.errors import AggregatorError
 
-
 LOW = 1_000_000_000
 """Bytes free below which an operator is warned: some months of the default feeds."""
 

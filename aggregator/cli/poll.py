@@ -85,12 +85,12 @@ def _print(reports: Sequence[PollReport], form: str) -> None:
     if form == "json":
         click.echo(json.dumps({"feeds": rows, "new": sum(r.new for r in reports)}, ensure_ascii=False, indent=1))
         return
+    if form == "table" and not sys.stdout.isatty():
+        return  # nobody looks: failures are on stderr, the rest is in the archive
     from aggregator.cli import output
 
-    if form != "table":
-        output.rows(rows, form)
-    elif sys.stdout.isatty():
-        output.rows(rows, "table")
+    output.rows(rows, form)
+    if form == "table":
         click.echo(summary(reports))
 
 

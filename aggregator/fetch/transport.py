@@ -21,7 +21,7 @@ import httpcore
 import httpx
 
 from aggregator.errors import FetchError
-from aggregator.guard import Exceptions, address_class
+from aggregator.fetch.guard import Exceptions, address_class
 
 HEAD_LIMIT = 256 * 1024
 """Bytes before a body begins, informational responses and one read-ahead of 64 kB included."""
@@ -197,7 +197,7 @@ class GuardedBackend(httpcore.NetworkBackend):
     def connect_unix_socket(
         self,
         path: str,
-        timeout: float | None = None,
+        timeout: float | None = None,  # noqa: ARG002 - as httpcore calls it
         socket_options: Iterable[Any] | None = None,  # noqa: ARG002 - as httpcore calls it
     ) -> Any:
         """Never."""

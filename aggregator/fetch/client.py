@@ -22,14 +22,14 @@ from urllib.parse import unquote
 
 import httpx
 
-from aggregator import polite
+from aggregator import addresses, polite
 from aggregator.errors import FetchError
-from aggregator.guard import Exceptions, brief, check_url, mask
-from aggregator.hosts import HostLimits
-from aggregator.inflate import body, coding_of, too_big
-from aggregator.localfile import read_file
+from aggregator.fetch.guard import Exceptions, brief, check_url
+from aggregator.fetch.hosts import HostLimits
+from aggregator.fetch.inflate import body, coding_of, too_big
+from aggregator.fetch.localfile import read_file
+from aggregator.fetch.transport import GuardedTransport
 from aggregator.model import Fetched, Validators
-from aggregator.transport import GuardedTransport
 
 MAX_REDIRECTS = 5
 MAX_HEADERS = 1000
@@ -243,7 +243,7 @@ class Fetcher:
             given = Validators(given.etag or had.etag, given.last_modified or had.last_modified)
         moved = hop.permanent and hop.seen and not hop.userinfo and not self.hosts.is_rsshub(hop.url)
         return Fetched(
-            url=mask(str(hop.url)),
+            url=addresses.masked(str(hop.url)),
             status=response.status_code,
             body=content,
             content_type=_header(response, "content-type"),
