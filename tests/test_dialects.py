@@ -165,7 +165,9 @@ def test_odd_heads_come_back(head, body):
 
 def test_the_values_of_odd_heads_are_read():
     """Lists in both styles, quoted values and dates with an offset mean what YAML says."""
-    article = dialects.read(hexo("title: x\ncategories: [a, 'b, c', \"d\"]\nauthor: 'O''Neil'\ndate: 2021-11-11T20:00:05+08:00"))
+    article = dialects.read(
+        hexo("title: x\ncategories: [a, 'b, c', \"d\"]\nauthor: 'O''Neil'\ndate: 2021-11-11T20:00:05+08:00")
+    )
     assert article.categories == ("a", "b, c", "d")
     assert (article.author, article.published) == ("O'Neil", NOON)
     assert dialects.read(hexo("title: x\ncategories:\n- a\n-  'b'")).categories == ("a", "b")
@@ -266,14 +268,18 @@ def test_an_unknown_dialect_is_named():
 
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=40)
-NASTY = st.lists(st.sampled_from(["---", "\n", ": ", "'", '"', "# ", "\\", "](", "[", ")", " - ", "a", "\u4e2d", "\u2028", "&a"])).map("".join)
+NASTY = st.lists(
+    st.sampled_from(["---", "\n", ": ", "'", '"', "# ", "\\", "](", "[", ")", " - ", "a", "\u4e2d", "\u2028", "&a"])
+).map("".join)
 
 
 @settings(max_examples=150, deadline=None)
 @given(title=TEXT | NASTY, author=TEXT | NASTY, categories=st.lists(TEXT | NASTY, max_size=3), html=TEXT | NASTY)
 def test_any_article_comes_back_from_a_head(title, author, categories, html):
     """Whatever the words are, a head gives them back and the file is written again byte for byte."""
-    article = Article(title=title, html=f"<p>{html}</p>", text="", author=author, categories=tuple(categories), published=NOON)
+    article = Article(
+        title=title, html=f"<p>{html}</p>", text="", author=author, categories=tuple(categories), published=NOON
+    )
     for name in ("hexo", "jekyll"):
         data = dialects.write(article, name)
         again = dialects.read(data)
@@ -293,7 +299,10 @@ def test_any_article_can_be_written_without_a_head(title, html, name):
 
 
 @settings(max_examples=300, deadline=None)
-@given(data=st.binary(max_size=60) | NASTY.map(str.encode), start=st.sampled_from([b"", b"---\ntitle: ", b"# ", b"---\ntitle: x\n", b"[a](b)\n---\n"]))
+@given(
+    data=st.binary(max_size=60) | NASTY.map(str.encode),
+    start=st.sampled_from([b"", b"---\ntitle: ", b"# ", b"---\ntitle: x\n", b"[a](b)\n---\n"]),
+)
 def test_any_bytes_are_refused_or_kept(data, start):
     """No bytes raise anything but DialectError, and what is accepted is written again."""
     for end in (b"", b"\n---\n"):

@@ -46,7 +46,9 @@ def decode(data: bytes) -> tuple[str, dict[str, Any]]:
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise DialectError(f"is not UTF-8 (byte {data[error.start]:#04x} at offset {error.start}); convert it first") from None
+        raise DialectError(
+            f"is not UTF-8 (byte {data[error.start]:#04x} at offset {error.start}); convert it first"
+        ) from None
     facts: dict[str, Any] = {}
     if text.startswith("\ufeff"):
         text, facts = text[1:], {"bom": True}

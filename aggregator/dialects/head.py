@@ -154,7 +154,10 @@ def _rendered_list(entry: Entry, values: Sequence[str], end: str) -> str:
     facts = entry.get("items") or [[" - " if block else ", ", "bare", ""]]
     facts = [facts[min(number, len(facts) - 1)] for number in range(len(values))]
     if block and values:
-        lines = (mark + scalars.render(Scalar(value, style, tail)) for value, (mark, style, tail) in zip(values, facts, strict=True))
+        lines = (
+            mark + scalars.render(Scalar(value, style, tail))
+            for value, (mark, style, tail) in zip(values, facts, strict=True)
+        )
         return "\n" + "\n".join(lines)
     if block:
         return "[]"
