@@ -37,7 +37,7 @@ def put(html: str, begin: str, end: str, facts: Mapping[str, Any]) -> str:
 
 
 def decode(data: bytes) -> tuple[str, dict[str, Any]]:
-    """The characters of a file with `\\n` for its line ends, and facts on its byte-order mark and line ends.
+    r"""The characters of a file with `\n` for its line ends, and facts on its byte-order mark and line ends.
 
     Raises DialectError for what is no UTF-8 text.
     """

@@ -19,7 +19,7 @@ _BROKEN = re.compile(r": |:$| #|^---|^\.\.\.|[^\t\x20-\x7e\xa0-\u2027\u202a-\ufe
 _SINGLE = re.compile(r"'((?:[^']|'')*)'([ \t\r]*(?:[ \t]#.*)?)\Z")
 _DOUBLE = re.compile(r'"((?:[^"\\]|\\.)*)"([ \t\r]*(?:[ \t]#.*)?)\Z')
 _LITERAL = re.compile(r"""(['"])(.*)\1([ \t\r]*)\Z""")
-_BARE = re.compile(r"(.*?)([ \t\r]*(?:(?<![^ \t])#.*)?)\Z")
+_COMMENT = re.compile(r"(?<![^ \t])#")
 _ESCAPE = re.compile(r"\\(?:x([0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|(.))")
 _SHORT = {"0": "\0", "a": "\a", "b": "\b", "t": "\t", "n": "\n", "v": "\v", "f": "\f", "r": "\r", "e": "\x1b"} | {
     "N": "\x85", "_": "\xa0", "L": "\u2028", "P": "\u2029", '"': '"', "\\": "\\", "/": "/", " ": " "
@@ -41,8 +41,9 @@ def parse(text: str) -> Scalar | None:
     """The value in what stands after `key: `; None for what is no plain one-line value (alias, block, mapping)."""
     if text.startswith(("'", '"')):
         return _quoted(text)
-    found = _BARE.match(text)
-    value, end = (found[1], found[2]) if found else (text, "")
+    found = _COMMENT.search(text)
+    value = (text[: found.start()] if found else text).rstrip(" \t\r")
+    end = text[len(value) :]
     if re.match(r"[&*!]\S|[|>][-+0-9]*\Z", value) or re.fullmatch(r"[\[{].*[\]}]", value):
         return None
     return Scalar(value, "bare" if plain(value) else "naive", end)
@@ -77,7 +78,7 @@ def render(scalar: Scalar) -> str:
 _UNSAYABLE = {0: 0xFFFD} | dict.fromkeys(range(0xD800, 0xE000), 0xFFFD)
 
 
-def _render(value: str, style: str) -> str | None:
+def _render(value: str, style: str) -> str | None:  # noqa: PLR0911 - one line for each style
     if style == "double":
         return '"' + _MUST_ESCAPE.sub(lambda found: _escape(found[0]), value) + '"'
     if style.startswith("double "):
@@ -102,7 +103,7 @@ def _escape(char: str) -> str:
 
 
 def _escapes(text: str) -> str:
-    """The style of a text in double quotes whose escapes are not the usual ones: `double 3=\\u00e9 …`, by place."""
+    r"""The style of a text in double quotes whose escapes are not the usual ones: `double 3=\u00e9 …`, by place."""
     taken, places = 0, []
     for found in _ESCAPE.finditer(text):
         at = found.start() - taken
