@@ -319,7 +319,7 @@ def test_any_bytes_are_refused_or_kept(data, start):
 HOSTILE = [
     "../../../etc/passwd", "..\\..\\win.ini", "..", ".", "", "  ", "CON", "nul.txt", "a" * 300, "\u4e2d" * 200, "name.", ".hidden",
     "-rf", "~root", 'a:b*?"<>|c', "x\ny", "x\0y", "\u202egnp.exe", "\u200b", "\uff0e\uff0e\uff0fetc", "x\u0300" * 500, "COM1", "\ud800",
-    "yes", "1e3", "2025-01-01", "%YAML 1.2", "- item", "a # b", " lead", "trail ", "!!python/object:x", "---\ntitle: y\n---", "Hi\r\nBcc: a@b",
+    "yes", "a\tb", "1e3", "2025-01-01", "%YAML 1.2", "- item", "a # b", " lead", "trail ", "!!python/object:x", "---\ntitle: y\n---", "Hi\r\nBcc: a@b",
 ]  # fmt: skip
 
 

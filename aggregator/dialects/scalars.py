@@ -15,7 +15,7 @@ _TYPED = re.compile(
     r"(?i:~|null|true|false|yes|no|on|off|y|n|=|<<|\.nan|[-+]?\.inf)|[-+]?[0-9.][0-9_.,:xobeETtZz+\- a-fA-F]*"
 )
 _INDICATORS = frozenset("-?:,[]{}#&*!|>'\"%@`")
-_BROKEN = re.compile(r": |:$| #|^---|^\.\.\.|[^\t\x20-\x7e\xa0-\u2027\u202a-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+_BROKEN = re.compile(r": |:$| #|^---|^\.\.\.|[^\x20-\x7e\xa0-\u2027\u202a-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 _SINGLE = re.compile(r"'((?:[^']|'')*)'([ \t\r]*(?:[ \t]#.*)?)\Z")
 _DOUBLE = re.compile(r'"((?:[^"\\]|\\.)*)"([ \t\r]*(?:[ \t]#.*)?)\Z')
 _LITERAL = re.compile(r"""(['"])(.*)\1([ \t\r]*)\Z""")
