@@ -42,11 +42,11 @@ def show(app: App, article_id: int, form: str, *, evidence: bool, revisions: boo
 
 def _reprint_of(connection: Any, article: Article, found: Tags | None, place: Any) -> list[str]:
     """What a reprint changed of its original, in words."""
+    if place.reprint_of is None:
+        return []
     from aggregator.store import articles, tags
     from aggregator.wording import alterations
 
-    if place.reprint_of is None:
-        return []
     original = articles.get(connection, place.reprint_of)
     if original is None:
         return []
