@@ -188,7 +188,7 @@ def _after_success(feed: Feed, state: FeedState, outcome: Outcome, report: PollR
     not_before = now + fetched.retry_after if fetched.retry_after else None
     return replace(
         state,
-        validators=fetched.validators,
+        validators=_validators(state, fetched),
         body_sha256=outcome.body_sha256 or state.body_sha256,
         next_due=max(now + wait, not_before or now),
         not_before=not_before,
@@ -202,6 +202,13 @@ def _after_success(feed: Feed, state: FeedState, outcome: Outcome, report: PollR
         gone=False,
         extra=extra,
     )
+
+
+def _validators(state: FeedState, fetched: Fetched) -> Validators:
+    """What the answer gave; a 304 that repeats none leaves those it was asked with in force (RFC 9110 15.4.5)."""
+    if fetched.status == 304 and fetched.validators == Validators():  # noqa: PLR2004 - Not Modified
+        return state.validators
+    return fetched.validators
 
 
 def _learned(feed: Feed, state: FeedState, outcome: Outcome, report: PollReport, now: datetime) -> dict[str, Any]:

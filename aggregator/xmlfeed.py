@@ -2,8 +2,8 @@
 
 Its two parsers are driven here instead of through `feedparser.parse`, which opens files and addresses, detects encodings
 by guess, reads dates wrongly (`2021年11月11日` as the first of the month), rewrites HTML, and takes quadratic time for many
-categories or a long author. What the strict parser read before a fault is kept, because the loose one rewrites character
-references in HTML.
+categories or a long author. Where a document is not well-formed each entry is read by itself: the loose parser, which
+rewrites character references in HTML and loses what follows an unclosed element, sees the faulty entries only.
 """
 
 from __future__ import annotations
@@ -28,6 +28,11 @@ _READ_ENTRIES = 10_000  # read of one document, so that a feed of 100,000 entrie
 MAX_TAGS = 100  # of one entry
 _MAX_ATTRIBUTES = 100
 _MAX_AUTHOR = 1_000
+_NAMESPACES = {prefix: address for address, prefix in feedparser.api.StrictFeedParser.namespaces.items() if prefix}
+_ENTRY_TAG = re.compile(
+    r"<!\[CDATA\[.*?(?:\]\]>|\Z)|<!--.*?(?:-->|\Z)|<(/?)((?:[A-Za-z_][\w.-]*:)?(?:item|entry))(?=[\s>/])[^<>]*>",
+    re.DOTALL | re.IGNORECASE,
+)
 _HTML_TYPES = {"text/html", "application/xhtml+xml"}
 
 
@@ -114,18 +119,69 @@ class _Loose(_Bounded, feedparser.api.LooseFeedParser):  # type: ignore[misc]
 
 
 def _parsed(text: str) -> Any:
-    """A feedparser parser that has read the text: the strict one, or where XML is broken both together."""
-    strict = _run(_Strict("", None, "utf-8"), lambda parser: _sax(parser, text))
-    if strict.exc is None:
-        return strict
-    loose = _run(_Loose("", None, "utf-8", {}), lambda parser: parser.feed(text))
-    complete = len(strict.entries) - bool(strict.inentry)
-    if strict.inentry and not re.search(r"</(?:\w+:)?(?:item|entry)\s*>", text, re.IGNORECASE):
+    """A feedparser parser that has read the text, piece by piece where the whole is no XML."""
+    strict = _strict(text)
+    return strict if strict.exc is None else _salvaged(text)
+
+
+def _strict(text: str) -> Any:
+    return _run(_Strict("", None, "utf-8"), lambda parser: _sax(parser, text))
+
+
+def _loose(text: str) -> Any:
+    return _run(_Loose("", None, "utf-8", {}), lambda parser: parser.feed(text))
+
+
+def _salvaged(text: str) -> Any:
+    """Each entry read by itself, so that a fault in one neither loses nor rewrites its neighbours."""
+    spans, is_whole = _entries(text)
+    if not spans:
+        return _loose(text)
+    if not is_whole:
         raise ParseError("was cut off before its first entry ended")
-    if len(loose.entries) >= complete:
-        loose.entries[:complete] = strict.entries[:complete]
-        return loose
-    return strict
+    opening, closing = _envelope(text)
+    parser = _loose(text[: spans[0][0]])
+    for start, end, name in spans[:_READ_ENTRIES]:
+        piece = f"{opening}{text[start:end]}</{name}>{closing}"
+        alone = _strict(piece)
+        if alone.exc is not None:
+            alone = _loose(piece)
+        parser.version = parser.version or alone.version
+        parser.entries += alone.entries
+    return parser
+
+
+def _entries(text: str) -> tuple[list[tuple[int, int, str]], bool]:
+    """Where each entry begins and its content ends, its element's name, and whether any was ended by its own tag."""
+    spans: list[tuple[int, int, str]] = []
+    start, name, is_whole = -1, "", False
+    for found in _ENTRY_TAG.finditer(text):
+        if not found[2]:
+            continue  # CDATA or a comment
+        if start >= 0:
+            spans.append((start, found.start(), name))
+            start, is_whole = -1, is_whole or bool(found[1])
+        if not found[1]:
+            start, name = found.start(), found[2]
+            if found[0].endswith("/>"):
+                start = -1
+    if start >= 0:
+        spans.append((start, len(text), name))
+    return spans, is_whole
+
+
+def _envelope(text: str) -> tuple[str, str]:
+    """The root's tags, every prefix that is used declared: many feeds use `media:` without saying what it is."""
+    root = re.match(r"<([A-Za-z_:][\w:.-]*)([^<>]*)>", text)
+    name, attributes = (root[1], root[2].rstrip("/")) if root else ("rss", "")
+    if len(attributes) > _MAX_ATTRIBUTES * 100:
+        attributes = ""
+    used = set(re.findall(r"</?([A-Za-z_][\w.-]*):", text)) - {"xml", "xmlns"}
+    for prefix in sorted(used)[:_MAX_ATTRIBUTES]:
+        if not re.search(rf"\bxmlns:{re.escape(prefix)}\s*=", attributes):
+            attributes += f' xmlns:{prefix}="{_NAMESPACES.get(prefix, "urn:unknown:" + prefix)}"'
+    inner = "<channel>" if name.lower() == "rss" else ""
+    return f"<{name}{attributes}>{inner}", f"{inner.replace('<', '</')}</{name}>"
 
 
 def _run(parser: Any, read: Callable[[Any], None]) -> Any:

@@ -221,11 +221,21 @@ def test_html_is_kept_as_sent(body):
 
 @pytest.mark.parametrize("body", BODIES)
 def test_html_is_kept_beside_a_fault(body):
-    """A fault further on in the document does not rewrite the HTML of an entry before it."""
+    """A faulty entry is still one entry, and neither loses nor rewrites those around it."""
     item = f"<item><title>a</title><description><![CDATA[{body}]]></description></item>"
-    entries = parse(rss(item + "<item><title>b</wrong></item><item><title>c</title></item>")).entries
-    assert entries[0].html == body
-    assert [entry.title[:1] for entry in entries] == ["a", "b", "c"]
+    entries = parse(rss(item + "<item><guid>b</guid><title>b</wrong></item>" + item)).entries
+    assert [entry.title for entry in entries] == ["a", "", "a"]
+    assert [entry.html for entry in entries] == [body, "", body]
+    assert entries[1].guid == "b"
+
+
+def test_prefix_without_a_namespace():
+    """Entries with an undeclared prefix are read as strictly as others."""
+    body = "<p>&#39;a&#39; &nbsp;</p>"
+    entry = one(
+        f"<media:thumbnail url='x'/><dc:creator>王</dc:creator><content:encoded><![CDATA[{body}]]></content:encoded>"
+    )
+    assert (entry.html, entry.author) == (body, "王")
 
 
 def test_fullest_body():

@@ -15,15 +15,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from itertools import islice
-from typing import Any
 
 import sqlalchemy as sa
 
 from aggregator import terms
 from aggregator.query import Node
-from aggregator.store.plan import CANDIDATES, Plan, compiled
+from aggregator.store import lookup
+from aggregator.store.lookup import Found
+from aggregator.store.plan import CANDIDATES
 
 DDL = (
     "CREATE VIRTUAL TABLE article_fts USING fts5(terms, content='', detail=none, tokenize='ascii')",
@@ -37,22 +37,6 @@ DDL = (
 
 SLOT = 4
 BATCH = 500
-NEWEST = 5_000
-"""So many of the newest matches are ranked."""
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A page of results and how many there are.
-
-    `ids` are article ids, newest or best first. Unless `exact`, `total` is an upper bound: there were too many
-    candidates to look at each one's text. `notes` are sentences for the reader.
-    """
-
-    ids: tuple[int, ...]
-    total: int
-    exact: bool = True
-    notes: tuple[str, ...] = ()
 
 
 # --- writing ----------------------------------------------------------------------------------------------------
@@ -214,75 +198,6 @@ def find(
     rank: bool = False,
     candidates: int = CANDIDATES,
 ) -> Found:
-    """The articles that a query finds, newest first, or best first of the newest 5,000 when `rank`.
-
-    At most `candidates` texts are looked at to count the matches; beyond that `total` is an upper bound.
-    """
-    _prepare(connection)
-    plan = compiled(connection, query)
-    total, exact = _total(connection, plan, candidates)
-    notes = plan.notes
-    if rank and plan.match is not None:
-        page = _best(connection, plan, limit, offset)
-        if total > NEWEST:
-            notes = (*notes, f"ranked among the newest {NEWEST:,} of {total:,} matches")
-    else:
-        page = _newest(connection, plan, limit, offset)
-    if offset == 0 and len(page) < limit:
-        total, exact = len(page), True
-    return Found(_ids(connection, page, dated=not rank), total, exact, notes)
-
-
-def _prepare(connection: sa.Connection) -> None:
-    """Give SQLite the function that looks into a text; it never raises."""
-    if "holds" not in connection.info:
-        raw: Any = connection.connection.driver_connection
-        raw.create_function("holds", 3, _holds, deterministic=True)
-        connection.info["holds"] = True
-
-
-def _holds(title: str, text: str, needle: str) -> bool:
-    return needle in terms.document(title, text) if text else needle in terms.folded(title)
-
-
-def _total(connection: sa.Connection, plan: Plan, candidates: int) -> tuple[int, bool]:
-    """How many articles match, and whether that is exact or an upper bound."""
-    upper = connection.exec_driver_sql(plan.select("count(*)", looked_at=False), plan.params).scalar_one()
-    if not plan.looks or not upper:
-        return upper, True
-    if upper > candidates:
-        return upper, False
-    return connection.exec_driver_sql(plan.select("count(*)"), plan.params).scalar_one(), True
-
-
-def _newest(connection: sa.Connection, plan: Plan, limit: int, offset: int) -> list[int]:
-    sql = plan.select(plan.docid) + f" ORDER BY {plan.docid} DESC LIMIT :limit OFFSET :offset"
-    return list(connection.exec_driver_sql(sql, {**plan.params, "limit": limit, "offset": offset}).scalars())
-
-
-def _best(connection: sa.Connection, plan: Plan, limit: int, offset: int) -> list[int]:
-    """By BM25 over unique terms, a term in the title counting once more; candidates are looked at in that order."""
-    inner = plan.select("article_fts.rowid AS docid, bm25(article_fts) AS score", looked_at=False)
-    rows = connection.exec_driver_sql(
-        f"SELECT docid FROM ({inner} ORDER BY article_fts.rowid DESC LIMIT {NEWEST}) ORDER BY score, docid DESC",  # noqa: S608
-        {**plan.params, "match": plan.ranking or plan.match},
-    ).scalars()
-    if not plan.looks:
-        return list(islice(rows, offset, offset + limit))
-    return list(islice((docid for docid in rows if _passes(connection, plan, docid)), offset, offset + limit))
-
-
-def _passes(connection: sa.Connection, plan: Plan, docid: int) -> bool:
-    sql = f"SELECT 1 FROM article a WHERE a.docid = :docid AND {' AND '.join(plan.looks)}"  # noqa: S608 - compiled
-    return connection.exec_driver_sql(sql, {**plan.params, "docid": docid}).first() is not None
-
-
-def _ids(connection: sa.Connection, docids: list[int], *, dated: bool) -> tuple[int, ...]:
-    """Article ids of docids; `dated` puts those of one slot in the order of their dates."""
-    rows = connection.exec_driver_sql(
-        "SELECT docid, id, coalesce(published, first_seen) FROM article WHERE docid IN (SELECT value FROM json_each(?))",
-        (json.dumps(docids),),
-    ).fetchall()
-    found = {row[0]: (row[1], row[2]) for row in rows}
-    order = sorted(docids, key=lambda docid: (found[docid][1], docid), reverse=True) if dated else docids
-    return tuple(found[docid][0] for docid in order)
+    """The articles that a query finds; see `lookup.find`, which this hands SQLite's own connection."""
+    raw = connection.connection.driver_connection
+    return lookup.find(raw, query, limit=limit, offset=offset, rank=rank, candidates=candidates)  # type: ignore[arg-type]

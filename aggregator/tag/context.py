@@ -15,7 +15,7 @@ from aggregator.tag.lexicon import AgreementRules, Lexicon, Rule
 
 EARLY = timedelta(hours=48)
 LEAD = 4  # sentences in which an article says what it is about
-REACH = 3  # sentences that a passing mention is carried on
+REACH = 1  # sentences that a passing mention is carried on
 FOCUS = 3  # mentions that make an agreement an article's subject
 
 
@@ -56,24 +56,45 @@ def early(published: datetime | None, rules: AgreementRules) -> bool:
 
 def identify(sentences: Sequence[Sentence], lexicon: Lexicon, published: datetime | None) -> list[set[int]]:
     """For every sentence the agreements (by index) that it names or unmistakably refers to."""
-    found: list[set[int]] = [set() for _ in sentences]
     title = sentences[0].words if sentences and sentences[0].in_title else 0
+    around = [_around(sentences, place, 2) | title for place in range(len(sentences))]
+    found = _named(sentences, around, lexicon, published)
+    whole = _around(sentences, 0, len(sentences))
+    near = [_together(found, place, 2) for place in range(len(sentences))]
     for index, rules in enumerate(lexicon.agreements):
-        if early(published, rules):
+        if not rules.references or early(published, rules):
             continue
         for place, sentence in enumerate(sentences):
-            around = _around(sentences, place, 2) | title
-            if sentence.words & rules.named and not any(rule.matches(around, around) for rule in rules.unless):
-                found[place].add(index)
-            elif rules.references and _refers(rules.references, sentence.words, around) and not any(
-                rule.matches(around, around) for rule in rules.unless
-            ):
+            # Beside the name of another agreement only the sentence itself can refer to this one.
+            words = sentence.words if near[place] - {index} else around[place]
+            if _refers(rules.references, sentence.words, words, whole) and not _means_other(rules, words):
                 found[place].add(index)
     return found
 
 
-def _refers(rules: Sequence[Rule], here: int, around: int) -> bool:
-    return any(rule.anchor & here and rule.matches(here, around) for rule in rules)
+def _named(
+    sentences: Sequence[Sentence], around: Sequence[int], lexicon: Lexicon, published: datetime | None
+) -> list[set[int]]:
+    found: list[set[int]] = [set() for _ in sentences]
+    for index, rules in enumerate(lexicon.agreements):
+        if early(published, rules):
+            continue
+        for place, sentence in enumerate(sentences):
+            if sentence.words & rules.named and not _means_other(rules, around[place]):
+                found[place].add(index)
+    return found
+
+
+def _means_other(rules: AgreementRules, words: int) -> bool:
+    return any(rule.matches(words, words) for rule in rules.unless)
+
+
+def _together(found: Sequence[set[int]], place: int, reach: int) -> set[int]:
+    return {one for names in found[max(0, place - reach) : place + reach + 1] for one in names}
+
+
+def _refers(rules: Sequence[Rule], here: int, around: int, whole: int) -> bool:
+    return any(rule.anchor & here and rule.matches(here, around, whole) for rule in rules)
 
 
 def _around(sentences: Sequence[Sentence], place: int, reach: int) -> int:
@@ -97,6 +118,7 @@ class Follow:
         self.others = concept["others"]
         self.seen = sorted({one for names in named for one in names})
         self.kinds = {i: self._kind(i) for i in self.seen}
+        self.ordinals = [concept[name] for name in ("first_document", "second_document", "third_document")]
 
     def _kind(self, index: int) -> int:
         name = " ".join(self.lexicon.agreements[index].agreement.name.values()).lower()
@@ -124,10 +146,21 @@ class Follow:
                 since = 0 if level == Level.ATTRIBUTED else since + 1
             about = current
             if place < first and not sentence.in_title:
-                about = {primary} if sentence.words & self.doc and self._parties(primary, sentence) else set()
+                about = {primary} if self._announces(primary, sentence) else set()
             for one in about:
                 if level > Level.CARRIED or (level and (one in focus or since <= REACH)):
                     sentence.about[one] = level
+
+    def _announces(self, one: int, sentence: Sentence) -> bool:
+        """Whether a sentence before the first name speaks of what is named later: its parties, and a document
+        or, where the agreement is named in so many words, its topic.
+        """
+        rules = self.lexicon.agreements[one]
+        if not self._parties(one, sentence):
+            return False
+        said = rules.named | self.doc
+        named = any(one in names and other.words & said for names, other in zip(self.named, self.sentences, strict=True))
+        return bool(sentence.words & (self.doc | (rules.topic if named else 0)))
 
     def _primary(self) -> int:
         counts = {one: sum(one in names for names in self.named) for one in self.seen}
@@ -151,6 +184,7 @@ class Follow:
     def _turn(self, current: set[int], place: int, sentence: Sentence) -> set[int]:
         """What is talked about once a sentence has named agreements."""
         names = self.named[place]
+        current = self._ordinal(sentence) or current
         for one in (*names, *current):
             rules = self.lexicon.agreements[one]
             former = {i for i in names if self.lexicon.agreements[i].agreement.id in rules.agreement.builds_on}
@@ -171,8 +205,16 @@ class Follow:
         }
         return leading or set(names)
 
+    def _ordinal(self, sentence: Sentence) -> set[int]:
+        """`The second document`, where an article is about several: they count in order of publication."""
+        if len(self.seen) == 1:
+            return set()
+        return {one for bit, one in zip(self.ordinals, self.seen, strict=False) if sentence.words & bit}
+
     def _other_kind(self, current: set[int], sentence: Sentence) -> set[int]:
         """A switch without a name: `the declaration` when a statement was talked about, and the other way round."""
+        if ordinal := self._ordinal(sentence):
+            return ordinal
         if len(self.seen) == 1 and not current:
             return {self.seen[0]} if sentence.words & self.doc else current
         kinds = sentence.words & (self.declaration | self.statement)
