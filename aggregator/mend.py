@@ -24,6 +24,10 @@ _FAULT = re.compile(
     r"|&(?!(?:amp|lt|gt|quot|apos);)(?:#[xX]?[0-9A-Za-z]{0,40};?|[A-Za-z][\w.-]{0,60};)?",
     re.DOTALL,
 )
+_END = re.compile(
+    r"</(?:title|description|summary|content|content:encoded|link|author|dc:creator|category|guid|id)\s*>",
+    re.IGNORECASE,
+)
 _PROLOG = re.compile(r"<\?.*?\?>|<!--.*?-->|<!DOCTYPE\b[^\[>]*(?:\[(?P<subset>.*?)\]\s*)?>", re.DOTALL | re.IGNORECASE)
 _ELEMENT = re.compile(r"<(?:[A-Za-z_][\w.-]*:)?([A-Za-z_][\w.-]*)(?=[\s/>])")
 _FEED_ROOT = re.compile(r"<(?:[A-Za-z_][\w.-]*:)?(?:rss|feed|rdf)(?=[\s>])", re.IGNORECASE)
@@ -92,7 +96,7 @@ def _joined(found: re.Match[str]) -> str:
 
 def _fixed(fault: str, own: dict[str, str]) -> str:
     if fault.startswith("<"):
-        return fault if len(fault) > 1 else "&lt;"
+        return _section(fault, own)
     if fault.startswith("&#"):
         return _reference(fault)
     name = fault[1:-1]
@@ -100,6 +104,24 @@ def _fixed(fault: str, own: dict[str, str]) -> str:
         return escape(_ILLEGAL.sub("", unescape(own[name])), quote=False)
     char = html.entities.html5.get(f"{name};")
     return escape(char) if char and fault.endswith(";") else "&amp;" + fault[1:]
+
+
+def _section(fault: str, own: dict[str, str]) -> str:
+    """CDATA and comments as they stand; one that does not end ends with the element it is in, and a bare `<` is text."""
+    if fault == "<":
+        return "&lt;"
+    if fault.startswith("<!--"):
+        # No other comment in what follows ends either.
+        return (
+            fault
+            if fault.endswith("-->")
+            else _FAULT.sub(lambda found: _fixed(found[0], own), fault.replace("<!--", "&lt;!--"))
+        )
+    is_swallowing = "<![CDATA[" in fault[9:] and re.search(r"</(?:item|entry)\s*>", fault)
+    end = _END.search(fault) if is_swallowing or not fault.endswith("]]>") else None
+    if end is None:
+        return fault if fault.endswith("]]>") else fault + "]]>"
+    return fault[: end.start()] + "]]>" + _FAULT.sub(lambda found: _fixed(found[0], own), fault[end.start() :])
 
 
 def _reference(fault: str) -> str:

@@ -12,6 +12,7 @@ import io
 import re
 import xml.sax
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from html import escape
 from typing import Any
@@ -97,6 +98,10 @@ class _Bounded:
             is_xhtml = escape and dict.get(self.contentparams, "type") == "application/xhtml+xml"
             self.elementstack[-1][2].append(escape_xml(text) if is_xhtml else text)
 
+    def handle_charref(self: Any, ref: str) -> None:
+        with suppress(ValueError, OverflowError):  # a number beyond Unicode
+            super().handle_charref(ref)  # type: ignore[misc]
+
     def unknown_starttag(self: Any, tag: str, attrs: Any) -> None:
         try:
             super().unknown_starttag(tag, attrs)  # type: ignore[misc]
@@ -158,7 +163,7 @@ def _salvaged(text: str) -> Any:
     spans, is_whole = _entries(text)
     if not spans:
         return _loose(text)
-    if not is_whole:
+    if not is_whole and not _ENTRY_END.search(text):
         raise ParseError("was cut off before its first entry ended")
     opening, closing = _envelope(text)
     parser = _loose(text[: spans[0][0]])

@@ -376,6 +376,16 @@ def test_external_entities_do_nothing():
     assert [entry.title for entry in parse(rss(items, head=head)).entries] == ["A&x;B", "Example & Co"]
 
 
+@pytest.mark.parametrize("start", ["<!-- no end ", "<![CDATA[ no end "])
+def test_section_without_an_end(start):
+    """A comment or CDATA that does not end costs its own entry's field, not the entries after it."""
+    good = "<item><title>good</title><description><![CDATA[<p>&#39;</p>]]></description></item>"
+    entries = parse(rss(f"{good}<item><description>{start}</description><title>bad</title></item>{good}")).entries
+    assert [entry.title for entry in entries] == ["good", "bad", "good"]
+    assert [entry.html for entry in entries[::2]] == ["<p>&#39;</p>"] * 2
+    assert "no end" in entries[1].html
+
+
 def test_junk_around_the_feed():
     """Warnings of a web server before the feed and markup after it are passed over."""
     body = (
