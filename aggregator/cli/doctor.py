@@ -13,6 +13,9 @@ import click
 from aggregator.app import App
 from aggregator.errors import AggregatorError
 
+LOW = 1_000_000_000
+"""Bytes free below which an operator is warned: some months of the default feeds."""
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -93,7 +96,7 @@ def _disk(app: App) -> Iterator[Finding]:
     while not folder.exists():
         folder = folder.parent
     free = shutil.disk_usage(folder).free
-    enough = free > 1_000_000_000
+    enough = free > LOW
     advice = "" if enough else "; less than 1 GB: make room, or polling stops when it is full"
     yield Finding("disk", well=enough, sentence=f"{free / 1e9:.1f} GB free at {folder}{advice}")
 

@@ -79,17 +79,18 @@ def _watched(reports: Iterable[PollReport], total: int, *, quiet: bool) -> Itera
 
 
 def _print(reports: Sequence[PollReport], form: str) -> None:
-    from aggregator.cli import output
-
     rows = [
         {key: value for key, value in asdict(report).items() if key not in ("kind", "notes")} for report in reports
     ]
     if form == "json":
         click.echo(json.dumps({"feeds": rows, "new": sum(r.new for r in reports)}, ensure_ascii=False, indent=1))
-    elif form != "table":
-        output.rows(rows, form)
-    elif sys.stdout.isatty():
-        output.rows(rows, "table")
+        return
+    if form == "table" and not sys.stdout.isatty():
+        return  # nobody looks: failures are on stderr, the rest is in the archive
+    from aggregator.cli import output
+
+    output.rows(rows, form)
+    if form == "table":
         click.echo(summary(reports))
 
 

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 @click.pass_obj
 def show(app: App, article_id: int, form: str, *, evidence: bool, revisions: bool) -> None:
     """Show one article: title, where it stands, clauses, its place in a story, and the text."""
-    from aggregator.store import articles, relations, tags
+    from aggregator.store import articles, tags
+    from aggregator.store.places import places
 
     with app.archive().reading() as connection:
         article = articles.get(connection, article_id)
@@ -29,7 +30,7 @@ def show(app: App, article_id: int, form: str, *, evidence: bool, revisions: boo
             raise UsageError(f"there is no article {article_id}; `aggregator search` gives ids")
         found = tags.of(connection, [article_id]).get(article_id)
         past = articles.history(connection, article_id) if revisions else []
-        place = relations.place_of(connection, article_id)
+        place = places(connection, [article_id])[article_id]
         copy = _reprint_of(connection, article, found, place)
     if form == "json":
         _print_json(article, found, past, place, copy)
@@ -64,7 +65,7 @@ def _print_json(article: Article, found: Tags | None, past: list[Article], place
     click.echo(json.dumps(row, ensure_ascii=False, indent=1))
 
 
-def _lines(  # noqa: PLR0913 - everything one screen shows
+def _lines(
     article: Article, found: Tags | None, past: list[Article], place: Any, copy: list[str], *, evidence: bool
 ) -> list[str]:
     from aggregator.cli.output import safe

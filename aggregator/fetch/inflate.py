@@ -6,22 +6,31 @@ gets a maximum and the rest waits. Only gzip and deflate exist here, one layer o
 
 from __future__ import annotations
 
+import threading
+import time
 import zlib
 from collections.abc import Iterable
+from typing import Self
 
 from aggregator.errors import FetchError
 
 _GZIP = b"\x1f\x8b"
 _PIECE = 256 * 1024
 
+LARGE = 1_000_000
+"""Bytes from which a body counts as large; the median feed has some 50 kB, one in a hundred more than 1 MB."""
+
+_LARGE_ONES = threading.BoundedSemaphore(2)
+
 
 class _Inflater:
     """One compressed stream, gzip members in a row included."""
 
-    def __init__(self, coding: str, host: str, limit: int) -> None:
+    def __init__(self, coding: str, host: str, limit: int, room: _Room) -> None:
         self._coding = coding
         self._host = host
         self._limit = limit
+        self._room = room
         self._engine: zlib._Decompress | None = None
         self.out = bytearray()
 
@@ -34,6 +43,7 @@ class _Inflater:
                 raise FetchError(
                     f"{self._host} sent damaged {self._coding} data; it is asked again later.", "encoding"
                 ) from error
+            self._room.claim(len(self.out))
             if len(self.out) > self._limit:
                 raise too_big(self._host, self._limit)
             data = engine.unconsumed_tail
@@ -77,21 +87,50 @@ def coding_of(header: str, host: str) -> str | None:
     return coding
 
 
-def body(chunks: Iterable[bytes], coding: str | None, host: str, limit: int) -> bytes:
+class _Room:
+    """Permission to grow large: two bodies at a time, so that many large ones at once do not fill the memory."""
+
+    def __init__(self, host: str, deadline: float) -> None:
+        self._host = host
+        self._deadline = deadline
+        self._held = False
+
+    def claim(self, size: int) -> None:
+        """Wait for one of the places once a body is large; FetchError at the deadline."""
+        if self._held or size < LARGE:
+            return
+        if not _LARGE_ONES.acquire(timeout=max(self._deadline - time.monotonic(), 0)):
+            raise FetchError(
+                f"{self._host} sends a large body while others are being read; it is asked again.", "timeout"
+            )
+        self._held = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._held:
+            _LARGE_ONES.release()
+
+
+def body(chunks: Iterable[bytes], coding: str | None, host: str, limit: int, deadline: float) -> bytes:
     """The whole body, decompressed, at most `limit` bytes. Raises FetchError beyond it or on damage.
 
-    gzip without its label is recognised, text under a gzip label is taken as it is.
+    gzip without its label is recognised, text under a gzip label is taken as it is. `deadline` is an instant of the
+    monotonic clock.
     """
     plain = bytearray()
     inflater: _Inflater | None = None
-    for chunk in chunks:
-        if inflater:
+    with _Room(host, deadline) as room:
+        for chunk in chunks:
+            if inflater is None:
+                plain += chunk
+                room.claim(len(plain))
+                if len(plain) > limit:
+                    raise too_big(host, limit)
+                if len(plain) < 2 or not (coding == "deflate" or plain.startswith(_GZIP)):  # noqa: PLR2004 - a mark
+                    continue
+                inflater = _Inflater(coding or "gzip", host, limit, room)
+                chunk = bytes(plain)  # noqa: PLW2901 - all that has come so far
             inflater.feed(chunk)
-            continue
-        plain += chunk
-        if len(plain) > limit:
-            raise too_big(host, limit)
-        if len(plain) > 1 and (coding == "deflate" or plain.startswith(_GZIP)):
-            inflater = _Inflater(coding or "gzip", host, limit)
-            inflater.feed(bytes(plain))
-    return inflater.finish() if inflater else bytes(plain)
+        return inflater.finish() if inflater else bytes(plain)

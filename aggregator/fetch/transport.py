@@ -21,7 +21,7 @@ import httpcore
 import httpx
 
 from aggregator.errors import FetchError
-from aggregator.guard import Exceptions, address_class
+from aggregator.fetch.guard import Exceptions, address_class
 
 HEAD_LIMIT = 256 * 1024
 """Bytes before a body begins, informational responses and one read-ahead of 64 kB included."""
@@ -177,8 +177,8 @@ class GuardedBackend(httpcore.NetworkBackend):
         host: str,
         port: int,
         timeout: float | None = None,
-        local_address: str | None = None,  # noqa: ARG002 - as httpcore calls it
-        socket_options: Iterable[Any] | None = None,  # noqa: ARG002 - as httpcore calls it
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
         """Resolve, check every answer, connect to the first that accepts."""
         _left(timeout, host)
@@ -198,7 +198,7 @@ class GuardedBackend(httpcore.NetworkBackend):
         self,
         path: str,
         timeout: float | None = None,
-        socket_options: Iterable[Any] | None = None,  # noqa: ARG002 - as httpcore calls it
+        socket_options: Iterable[Any] | None = None,
     ) -> Any:
         """Never."""
         raise FetchError(f"{path} is a local socket and is not asked.", "refused")

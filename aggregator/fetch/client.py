@@ -22,14 +22,14 @@ from urllib.parse import unquote
 
 import httpx
 
-from aggregator import polite
+from aggregator import addresses, polite
 from aggregator.errors import FetchError
-from aggregator.guard import Exceptions, brief, check_url, mask
-from aggregator.hosts import HostLimits
-from aggregator.inflate import body, coding_of, too_big
-from aggregator.localfile import read_file
+from aggregator.fetch.guard import Exceptions, brief, check_url
+from aggregator.fetch.hosts import HostLimits
+from aggregator.fetch.inflate import body, coding_of, too_big
+from aggregator.fetch.localfile import read_file
+from aggregator.fetch.transport import GuardedTransport
 from aggregator.model import Fetched, Validators
-from aggregator.transport import GuardedTransport
 
 MAX_REDIRECTS = 5
 MAX_HEADERS = 1000
@@ -175,7 +175,7 @@ class Fetcher:
                 if response.status_code in _REDIRECTS:
                     return self._next(hop, response)
                 self._check_status(hop, response, asked)
-                return self._fetched(hop, response, asked)
+                return self._fetched(hop, response, asked, deadline)
             finally:
                 response.close()
         except httpx.HTTPError as error:  # only from transports that tests put in
@@ -231,19 +231,19 @@ class Fetcher:
         wait = polite.retry_after(_header(response, "retry-after"), now)
         if status == HTTPStatus.TOO_MANY_REQUESTS:
             self.hosts.hold(hop.url, now + min(max(wait or THROTTLED, THROTTLED), LONGEST_HOLD))
-        raise _status_error(_host(hop.url), status, wait)
+        raise _status_error(_host(hop.url), status, wait, redirected=bool(hop.seen))
 
-    def _fetched(self, hop: _Hop, response: httpx.Response, asked: _Asked) -> Fetched:
+    def _fetched(self, hop: _Hop, response: httpx.Response, asked: _Asked, deadline: float) -> Fetched:
         host = _host(hop.url)
         unchanged = response.status_code == HTTPStatus.NOT_MODIFIED
-        content = self._body(response, host, 0 if unchanged else asked.max_size)
+        content = self._body(response, host, 0 if unchanged else asked.max_size, deadline)
         given = _validators(response)
         if unchanged:
             had = asked.validators
             given = Validators(given.etag or had.etag, given.last_modified or had.last_modified)
         moved = hop.permanent and hop.seen and not hop.userinfo and not self.hosts.is_rsshub(hop.url)
         return Fetched(
-            url=mask(str(hop.url)),
+            url=addresses.masked(str(hop.url)),
             status=response.status_code,
             body=content,
             content_type=_header(response, "content-type"),
@@ -253,7 +253,7 @@ class Fetcher:
             permanent_url=str(hop.url) if moved else None,
         )
 
-    def _body(self, response: httpx.Response, host: str, max_size: int) -> bytes:
+    def _body(self, response: httpx.Response, host: str, max_size: int, deadline: float) -> bytes:
         stream = response.extensions.get("network_stream")
         if stream is not None:
             stream.expect(max_size + _FRAMING)
@@ -261,7 +261,7 @@ class Fetcher:
         length = _header(response, "content-length") or ""
         if length.isdecimal() and max_size and int(length[:20]) > max_size:
             raise too_big(host, max_size)
-        return body(response.stream, coding, host, max_size)  # type: ignore[arg-type]  # sync transports only
+        return body(response.stream, coding, host, max_size, deadline)  # type: ignore[arg-type]  # sync transports only
 
     # --- connections --------------------------------------------------------------------------------------------
 
@@ -340,6 +340,7 @@ def _sendable(value: str | None) -> str | None:
     return value if ok else None
 
 
+_LATER = ("http", "it is asked again later")
 _ADVICE: Mapping[int, tuple[str, str]] = {
     204: ("empty", "nothing came; it is asked again later"),
     205: ("empty", "nothing came; it is asked again later"),
@@ -352,8 +353,9 @@ _ADVICE: Mapping[int, tuple[str, str]] = {
 }
 
 
-def _status_error(host: str, status: int, wait: timedelta | None) -> FetchError:
+def _status_error(host: str, status: int, wait: timedelta | None, *, redirected: bool) -> FetchError:
     # The server's own reason phrase is not repeated: it may hold anything.
     name = HTTPStatus(status).phrase if status in HTTPStatus._value2member_map_ else "no known status"
-    kind, advice = _ADVICE.get(status, ("http", "it is asked again later"))
+    # Where a redirect leads to may be gone for now only: a feed is retired by its own address alone.
+    kind, advice = _ADVICE.get(404 if redirected and status == HTTPStatus.GONE else status, _LATER)
     return FetchError(f"{host} answered {status} ({name}): {advice}.", kind, code=status, retry_after=wait)
