@@ -82,7 +82,7 @@ def parse_feed(body: bytes, *, content_type: str | None, url: str, timezone: str
     except ParseError:
         raise
     except (RecursionError, MemoryError) as error:
-        raise ParseError("is nested too deeply, or needs too much memory to parse") from error
+        raise ParseError("is nested too deeply, or needs too much memory to parse", "memory") from error
     except Exception as error:
         # feedparser raises nine kinds of errors on hostile input; whatever it is, only this feed fails.
         raise ParseError(f"could not be read as a feed ({type(error).__name__})") from error

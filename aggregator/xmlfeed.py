@@ -225,7 +225,7 @@ class _Reader(ExpatParser):
     def reset(self) -> None:
         super().reset()
         self._parser.buffer_text = True  # type: ignore[attr-defined]
-        self._parser.buffer_size = 65_536  # type: ignore[attr-defined]
+        self._parser.buffer_size = 16_384  # type: ignore[attr-defined]
 
 
 def _sax(parser: Any, text: str) -> None:
@@ -240,6 +240,8 @@ def _sax(parser: Any, text: str) -> None:
         reader.parse(source)
     except xml.sax.SAXException as error:
         parser.exc = parser.exc or error
+    finally:
+        reader.__dict__.clear()  # its handlers point back to it: thousands of pieces would wait for the collector
 
 
 # --- from feedparser's words to ours ------------------------------------------------------------------------------------
