@@ -44,6 +44,7 @@ class Plan:
     filters: tuple[str, ...]
     looks: tuple[str, ...]
     params: dict[str, Any]
+    dated: bool = False
     ranking: str | None = None
     notes: tuple[str, ...] = ()
 
@@ -55,6 +56,8 @@ class Plan:
     def select(self, columns: str, *, looked_at: bool = True) -> str:
         """The statement for some columns; without `looked_at` texts are not read and the rows are an upper bound."""
         conditions = [*self.filters, *(self.looks if looked_at else ())]
+        if self.dated:
+            conditions.append(f"{self.docid} BETWEEN :first AND :last")
         if self.match is None:
             return f"SELECT {columns} FROM article a WHERE {' AND '.join(conditions) or '1'}"  # noqa: S608 - own text
         join = " CROSS JOIN article a ON a.docid = article_fts.rowid" if conditions else ""
@@ -73,7 +76,25 @@ def compiled(connection: sqlite3.Connection, query: Node) -> Plan:
             condition = compiler.condition(part, covered=bound.upper is not None)
             (looks if "holds(" in condition else filters).append(f"({condition})")
     params = compiler.params | ({"match": bound.upper} if bound.upper is not None else {})
-    return Plan(bound.upper, tuple(filters), tuple(looks), params, bound.ranking, tuple(compiler.notes))
+    params |= (dated := _span(connection, query.parts if isinstance(query, And) else (query,)))
+    return Plan(
+        bound.upper, tuple(filters), tuple(looks), params, bool(dated), bound.ranking, tuple(compiler.notes)
+    )
+
+
+def _span(connection: sqlite3.Connection, parts: tuple[Node, ...]) -> dict[str, int]:
+    """The first and last docid of the dates asked for, empty when none are.
+
+    Asked of the index on dates: a docid may stand elsewhere than its article's date (a date corrected later, or one
+    in the future), and the dates themselves are compared too.
+    """
+    since = [_iso(part.instant) for part in parts if isinstance(part, Since)]
+    until = [_iso(part.instant) for part in parts if isinstance(part, Until)]
+    if not since and not until:
+        return {}
+    sql = f"SELECT coalesce(min(docid), 1), coalesce(max(docid), 0) FROM article a WHERE {_WHEN} >= ? AND {_WHEN} < ?"  # noqa: S608
+    first, last = connection.execute(sql, (max(since, default=""), min(until, default="~"))).fetchone()
+    return {"first": first, "last": last}
 
 
 @dataclass
@@ -176,8 +197,9 @@ class _Compiler:
 
     def held(self, node: Text, *, covered: bool) -> str:
         bound = self.bound(node)
-        text = "''" if node.title else "a.text"
-        look = f"holds(a.title, {text}, {self.param(terms.folded(node.needle))})"
+        text = "NULL" if node.title else "a.text"
+        needle = self.param(terms.folded(node.needle))
+        look = f"holds(a.title, {text}, {needle}, a.docid IN article_traditional)"
         if bound.upper is None or (covered and not bound.exact):
             return look
         listed = f"a.docid IN (SELECT rowid FROM article_fts WHERE article_fts MATCH {self.param(bound.upper)})"
