@@ -108,8 +108,7 @@ def _best(
 
 
 def _passes(connection: sqlite3.Connection, plan: Plan, docid: int) -> bool:
-    sql = f"SELECT 1 FROM article a WHERE a.docid = :docid AND {' AND '.join(plan.looks)}"  # noqa: S608 - compiled
-    return connection.execute(sql, {**plan.params, "docid": docid}).fetchone() is not None
+    return connection.execute(plan.one(), {**plan.params, "docid": docid}).fetchone() is not None
 
 
 def _ids(connection: sqlite3.Connection, docids: list[int], *, dated: bool) -> tuple[int, ...]:
