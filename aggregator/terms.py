@@ -90,6 +90,13 @@ def terms(text: str) -> set[str]:
     return found
 
 
+def entered(title: str, text: str) -> set[str]:
+    """What of an article goes into the index: its terms, and those of its title marked as such."""
+    found = terms(document(title, text))
+    found.update(TITLE + term for term in terms(folded(title)))
+    return found
+
+
 def windows(word: str) -> list[str]:
     """A word, or its overlapping windows when it is longer than LONGEST: any STEP + 1 characters are inside one."""
     if len(word) <= LONGEST:

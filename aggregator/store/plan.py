@@ -8,9 +8,10 @@ candidates only, newest first, and stops when the page is full.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar, TypeVar
 
 from aggregator import terms
 from aggregator.query import And, Field, Node, Not, Or, Since, Text, Until
@@ -19,16 +20,55 @@ CANDIDATES = 2_000
 """Texts looked at for an exact count: 15 microseconds each."""
 MOST_WORDS = 300
 """Words of the vocabulary in one expression; a needle inside more of them is frequent and found by looking."""
-_SCAN = 5_000
+SCAN = 5_000
 _IN_STORY = "SELECT article_id FROM story_article WHERE story_id"
-_NOTHING = '"\x80\x80"'  # no document has this term
+_NO_TERM = "\x80\x80"  # no document has this term
 _WHEN = "coalesce(f.published, f.first_seen)"
 _FACETS = "article f INDEXED BY ix_article_facets"
 
 
 @dataclass(frozen=True, slots=True)
+class Syntax:
+    """How terms are written and joined for an index. `{}` in `quoted` and `prefix` is the term, escaped."""
+
+    escapes: tuple[tuple[str, str], ...] = (('"', '""'),)
+    quoted: str = '"{}"'
+    prefix: str = '"{}" *'
+    both: str = " AND "
+    either: str = " OR "
+    but_not: str = " NOT "
+
+    def term(self, term: str) -> str:
+        """A term as a string of the index's language: nothing in it can be read as syntax."""
+        return self.quoted.replace("{}", self._escaped(term))
+
+    def prefixed(self, start: str) -> str:
+        """All terms that begin so."""
+        return self.prefix.replace("{}", self._escaped(start))
+
+    def _escaped(self, term: str) -> str:
+        for char, escaped in self.escapes:
+            term = term.replace(char, escaped)
+        return term
+
+    def any_of(self, expressions: Sequence[str | None]) -> str:
+        """One of these."""
+        given = list(dict.fromkeys(expression for expression in expressions if expression))
+        return given[0] if len(given) == 1 else f"({self.either.join(given)})"
+
+    def together(self, expressions: Sequence[str | None], without: Sequence[str]) -> str:
+        """All of these and none of those."""
+        given = list(dict.fromkeys(expression for expression in expressions if expression))
+        wanted = given[0] if len(given) == 1 else f"({self.both.join(given)})"
+        return f"({wanted}{self.but_not}{self.any_of(without)})" if without else wanted
+
+
+FTS5 = Syntax()
+
+
+@dataclass(frozen=True, slots=True)
 class Bound:
-    """`upper` is an FTS5 expression that holds wherever the node does, None when the index cannot say anything."""
+    """`upper` is an expression of the index's language (FTS5's, or a tsquery) that holds wherever the node does, None when the index cannot say anything."""
 
     upper: str | None
     exact: bool
@@ -64,13 +104,15 @@ class Plan:
         conditions = [*self.filters, *looks]
         tables = _FACETS
         if self.match is not None:
-            tables = f"article_fts CROSS JOIN {_FACETS} ON f.docid = article_fts.rowid" if conditions else "article_fts"
+            tables = (
+                f"article_fts CROSS JOIN {_FACETS} ON f.docid = article_fts.rowid" if conditions else "article_fts"
+            )
             conditions.insert(0, "article_fts MATCH :match")
         if looks:
             tables += " CROSS JOIN article a ON a.id = f.id"
         if self.dated:
             conditions.append(f"{self.docid} BETWEEN :first AND :last")
-        return f"SELECT {columns} FROM {tables} WHERE {' AND '.join(conditions) or '1'}"  # noqa: S608 - values are bound
+        return f"SELECT {columns} FROM {tables} WHERE {' AND '.join(conditions) or 'TRUE'}"  # noqa: S608 - values are bound
 
     def one(self) -> str:
         """The statement that gives a row when the article `:docid` passes the looks."""
@@ -80,44 +122,67 @@ class Plan:
 
 def compiled(connection: sqlite3.Connection, query: Node) -> Plan:
     """The plan of a query; reads the vocabulary."""
-    compiler = _Compiler(connection)
-    bound = compiler.bound(query)
-    filters: list[str] = []
-    looks: list[str] = []
-    for part in query.parts if isinstance(query, And) else (query,):
-        if not compiler.bound(part).exact or (isinstance(part, Not) and bound.upper is None):
-            condition = compiler.condition(part, covered=bound.upper is not None)
-            (looks if "holds(" in condition else filters).append(f"({condition})")
-    params = compiler.params | ({"match": bound.upper} if bound.upper is not None else {})
-    params |= (dated := _span(connection, query.parts if isinstance(query, And) else (query,)))
-    return Plan(
-        bound.upper, tuple(filters), tuple(looks), params, bool(dated), bound.ranking, tuple(compiler.notes)
-    )
+    return Compiler(connection).plan(query, Plan)
 
 
-def _span(connection: sqlite3.Connection, parts: tuple[Node, ...]) -> dict[str, int]:
-    """The first and last docid of the dates asked for, empty when none are.
-
-    Asked of the index on dates: a docid may stand elsewhere than its article's date (a date corrected later, or one
-    in the future), and the dates themselves are compared too.
-    """
-    since = [_iso(part.instant) for part in parts if isinstance(part, Since)]
-    until = [_iso(part.instant) for part in parts if isinstance(part, Until)]
-    if not since and not until:
-        return {}
-    sql = f"SELECT coalesce(min(docid), 1), coalesce(max(docid), 0) FROM article f WHERE {_WHEN} >= ? AND {_WHEN} < ?"  # noqa: S608
-    first, last = connection.execute(sql, (max(since, default=""), min(until, default="~"))).fetchone()
-    return {"first": first, "last": last}
+P = TypeVar("P", bound=Plan)
 
 
 @dataclass
-class _Compiler:
-    connection: sqlite3.Connection
+class Compiler:
+    """One query's compilation for SQLite; `plan_postgres` has the other."""
+
+    connection: Any
     params: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     known: dict[Node, Bound] = field(default_factory=dict)
+    syntax: ClassVar[Syntax] = FTS5
+    earliest: ClassVar[str] = ""
+    latest: ClassVar[str] = "~"
+
+    def rows(self, sql: str, params: dict[str, Any]) -> list[Any]:
+        """What the database answers."""
+        found: list[Any] = self.connection.execute(sql, params).fetchall()
+        return found
+
+    def plan(self, query: Node, kind: type[P]) -> P:
+        """The whole query: what the index is asked, and which parts are left to conditions."""
+        bound = self.bound(query)
+        filters: list[str] = []
+        looks: list[str] = []
+        parts = query.parts if isinstance(query, And) else (query,)
+        for part in parts:
+            if not self.bound(part).exact or (isinstance(part, Not) and bound.upper is None):
+                condition = self.condition(part, covered=bound.upper is not None)
+                (looks if self.reads(condition) else filters).append(f"({condition})")
+        params = self.params | ({"match": bound.upper} if bound.upper is not None else {})
+        params |= (dated := self.span(parts))
+        return kind(bound.upper, tuple(filters), tuple(looks), params, bool(dated), bound.ranking, tuple(self.notes))
+
+    def reads(self, condition: str) -> bool:
+        """Whether a condition reads texts."""
+        return "holds(" in condition
+
+    def span(self, parts: tuple[Node, ...]) -> dict[str, int]:
+        """The first and last docid of the dates asked for, empty when none are.
+
+        Asked of the index on dates: a docid may stand elsewhere than its article's date (a date corrected later, or
+        one in the future), and the dates themselves are compared too.
+        """
+        since = [_iso(part.instant) for part in parts if isinstance(part, Since)]
+        until = [_iso(part.instant) for part in parts if isinstance(part, Until)]
+        if not since and not until:
+            return {}
+        sql = (
+            f"SELECT coalesce(min(docid), 1), coalesce(max(docid), 0) FROM article f WHERE {_WHEN} >= :since"  # noqa: S608
+            f" AND {_WHEN} < :until"
+        )
+        given = {"since": max(since, default=self.earliest), "until": min(until, default=self.latest)}
+        [(first, last)] = self.rows(sql, given)
+        return {"first": first, "last": last}
 
     def param(self, value: Any) -> str:
+        """A value's place in the statement."""
         name = f"p{len(self.params)}"
         self.params[name] = value
         return f":{name}"
@@ -125,11 +190,13 @@ class _Compiler:
     # --- the index
 
     def bound(self, node: Node) -> Bound:
+        """What the index can say of a node."""
         if node not in self.known:
             self.known[node] = self.new_bound(node)
         return self.known[node]
 
     def new_bound(self, node: Node) -> Bound:
+        """As `bound`, worked out."""
         match node:
             case Text():
                 return self.text(node)
@@ -140,7 +207,11 @@ class _Compiler:
                 if any(bound.upper is None for bound in bounds):
                     return Bound(None, exact=False)
                 exact = all(bound.exact for bound in bounds)
-                return Bound(_either([bound.upper for bound in bounds]), exact, _either([b.ranking for b in bounds]))
+                return Bound(
+                    self.syntax.any_of([bound.upper for bound in bounds]),
+                    exact,
+                    self.syntax.any_of([b.ranking for b in bounds]),
+                )
             case _:
                 return Bound(None, exact=False)
 
@@ -153,44 +224,61 @@ class _Compiler:
             return Bound(None, exact=False)
         taken = [bound.upper for bound in unwanted if bound.exact and bound.upper is not None]
         exact = all(bound.exact for bound in (*wanted, *unwanted))
-        ranking = _together([b.ranking for b in wanted if b.upper is not None], taken)
-        return Bound(_together(uppers, taken), exact, ranking)
+        ranking = self.syntax.together([b.ranking for b in wanted if b.upper is not None], taken)
+        return Bound(self.syntax.together(uppers, taken), exact, ranking)
 
     def text(self, node: Text) -> Bound:
+        """A word or phrase: its terms, and the words of the vocabulary that can hold its ends."""
         asked = terms.asked(terms.folded(node.needle))
         place = terms.TITLE if node.title else ""
-        parts = [_quoted(place + term) for term in asked.terms]
-        parts += [_quoted(place + prefix.char) + " *" for prefix in asked.prefixes]
+        parts = [self.syntax.term(place + term) for term in asked.terms]
+        parts += [self.syntax.prefixed(place + prefix.char) for prefix in asked.prefixes]
         exact = asked.exact
         for word in asked.words:
             choices = self.vocabulary(word)
             if choices is None:
                 exact = False
             else:
-                parts.append(_either([_quoted(place + choice) for choice in choices]) if choices else _NOTHING)
+                parts.append(
+                    self.syntax.any_of([self.syntax.term(place + choice) for choice in choices or [_NO_TERM]])
+                )
         if not parts:
             return Bound(None, exact=False)
-        upper = _together(parts, [])
+        upper = self.syntax.together(parts, [])
         return Bound(upper, exact, upper if node.title else self.titled(node, upper))
 
     def titled(self, node: Text, upper: str) -> str:
         """For ranking: the same, with the title's terms beside, so that a title counts once more."""
         title = self.bound(Text(node.needle, title=True)).upper
-        return f"({upper} OR {title})" if title else upper
+        return f"({upper}{self.syntax.either}{title})" if title else upper
 
     def vocabulary(self, word: terms.Word) -> list[str] | None:
         """The words that can hold a piece of a needle; None when there are too many to name."""
         if word.left and word.right:
             return [word.text]
-        rows = [row[0] for row in self.connection.execute(*_words_like(word))]
-        if len(rows) == _SCAN:
+        rows = [row[0] for row in self.rows(*self.words_like(word))]
+        if len(rows) == SCAN:
             return None
         fitting = [row for row in rows if word.fits(row)]
         return fitting if len(fitting) <= MOST_WORDS else None
 
+    def words_like(self, word: terms.Word) -> tuple[str, dict[str, Any]]:
+        """The statement that lists words of the vocabulary that hold a piece, and its parameters."""
+        given = {"word": word.text, "past": word.text + "\U0010ffff"}
+        if word.left:
+            return f"SELECT word FROM article_word WHERE word >= :word AND word < :past LIMIT {SCAN}", given  # noqa: S608
+        grams = dict.fromkeys(word.text[at : at + 3] for at in range(len(word.text) - 2))
+        if not grams:
+            return f"SELECT word FROM article_word WHERE instr(word, :word) LIMIT {SCAN}", given  # noqa: S608
+        sql = (
+            "SELECT w.word FROM article_word_fts JOIN article_word w ON w.id = article_word_fts.rowid"
+            f" WHERE article_word_fts MATCH :grams AND instr(w.word, :word) LIMIT {SCAN}"
+        )
+        return sql, given | {"grams": " AND ".join(map(FTS5.term, grams))}
+
     # --- the article
 
-    def condition(self, node: Node, *, covered: bool) -> str:
+    def condition(self, node: Node, *, covered: bool) -> str:  # noqa: PLR0911 - a table of the kinds of nodes
         """The exact condition on `article a`; `covered` says that the index has narrowed the candidates already."""
         match node:
             case Text():
@@ -204,11 +292,12 @@ class _Compiler:
             case Not(part):
                 return f"NOT ({self.condition(part, covered=covered)})"
             case And(parts):
-                return " AND ".join(f"({self.condition(part, covered=covered)})" for part in parts) or "1"
+                return " AND ".join(f"({self.condition(part, covered=covered)})" for part in parts) or "TRUE"
             case Or(parts):
-                return " OR ".join(f"({self.condition(part, covered=covered)})" for part in parts) or "0"
+                return " OR ".join(f"({self.condition(part, covered=covered)})" for part in parts) or "FALSE"
 
     def held(self, node: Text, *, covered: bool) -> str:
+        """Whether a word or phrase stands in the article."""
         bound = self.bound(node)
         text = "NULL" if node.title else "a.text"
         needle = self.param(terms.folded(node.needle))
@@ -219,6 +308,7 @@ class _Compiler:
         return listed if bound.exact else f"{listed} AND {look}"
 
     def property(self, name: str, value: str) -> str:
+        """An exact property of the article."""
         given = self.param(value)
         match name:
             case "lang":
@@ -240,7 +330,7 @@ class _Compiler:
     def outlet(self, value: str) -> str:
         """The outlets of exactly this name in any script and case, else those whose name holds it."""
         wanted = terms.folded(value)
-        names = [row[0] for row in self.connection.execute(_OUTLETS)]
+        names = [row[0] for row in self.rows(_OUTLETS, {})]
         chosen = [name for name in names if terms.folded(name) == wanted]
         chosen = chosen or [name for name in names if wanted in terms.folded(name)]
         if not chosen:
@@ -255,39 +345,6 @@ WITH RECURSIVE name(n) AS (
     UNION ALL SELECT (SELECT min(outlet) FROM article WHERE outlet > n) FROM name WHERE n IS NOT NULL
 ) SELECT n FROM name WHERE n IS NOT NULL
 """
-
-
-def _words_like(word: terms.Word) -> tuple[str, tuple[Any, ...]]:
-    """The statement that lists words of the vocabulary that hold a piece."""
-    if word.left:
-        return (
-            f"SELECT word FROM article_word WHERE word >= ? AND word < ? LIMIT {_SCAN}",
-            (word.text, word.text + "\U0010ffff"),
-        )
-    if len(word.text) < 3:  # noqa: PLR2004 - trigrams
-        return f"SELECT word FROM article_word WHERE instr(word, ?) LIMIT {_SCAN}", (word.text,)
-    grams = dict.fromkeys(word.text[at : at + 3] for at in range(len(word.text) - 2))
-    sql = (
-        "SELECT w.word FROM article_word_fts JOIN article_word w ON w.id = article_word_fts.rowid"
-        f" WHERE article_word_fts MATCH ? AND instr(w.word, ?) LIMIT {_SCAN}"
-    )
-    return sql, (" AND ".join(map(_quoted, grams)), word.text)
-
-
-def _quoted(term: str) -> str:
-    """A term as an FTS5 string: nothing in it can be read as syntax."""
-    return '"' + term.replace('"', '""') + '"'
-
-
-def _either(expressions: list[str | None]) -> str:
-    given = list(dict.fromkeys(expression for expression in expressions if expression))
-    return given[0] if len(given) == 1 else f"({' OR '.join(given)})"
-
-
-def _together(expressions: list[str | None], without: list[str]) -> str:
-    given = list(dict.fromkeys(expression for expression in expressions if expression))
-    wanted = given[0] if len(given) == 1 else f"({' AND '.join(given)})"
-    return f"({wanted} NOT {_either(list(without))})" if without else wanted
 
 
 def _iso(instant: datetime) -> str:

@@ -1,4 +1,4 @@
-"""The full-text index of the archive and the queries on it, on SQLite's FTS5.
+"""The full-text index of the archive and the queries on it, on SQLite's FTS5; `search_postgres` has the other.
 
 `find` gives exactly the articles that a scan of `terms.document(title, text)` would give. What the index alone cannot
 decide (three and more Chinese characters, phrases, mixed scripts) is looked up in the candidates' texts.
@@ -22,7 +22,7 @@ import sqlalchemy as sa
 
 from aggregator import terms
 from aggregator.query import Node
-from aggregator.store import lookup
+from aggregator.store import lookup, search_postgres
 from aggregator.store.lookup import Found
 from aggregator.store.plan import CANDIDATES
 
@@ -46,6 +46,8 @@ BATCH = 500
 
 def allocate(connection: sa.Connection, seconds: Sequence[int]) -> list[int]:
     """Free docids for articles dated `seconds` after 2000-01-01 UTC, all to be stored in this transaction."""
+    if connection.dialect.name == "postgresql":
+        return search_postgres.allocate(connection, seconds)
     taken: set[int] = set()
     docids = []
     for moment in seconds:
@@ -84,12 +86,14 @@ def _run(connection: sa.Connection, slot: int) -> tuple[int, int] | None:
 
 def index(connection: sa.Connection, docs: Iterable[tuple[int, str, str]]) -> int:
     """Enter documents (docid, title, text) that are not in the index; how many."""
+    if connection.dialect.name == "postgresql":
+        return search_postgres.index(connection, docs)
     count = 0
     remaining = iter(docs)
     while batch := list(islice(remaining, BATCH)):
         rows, vocabulary = [], set[str]()
         for docid, title, text in batch:
-            found = _terms(title, text)
+            found = terms.entered(title, text)
             vocabulary |= terms.words(found)
             rows.append((docid, " ".join(found)))
         connection.exec_driver_sql("INSERT INTO article_fts(rowid, terms) VALUES(?, ?)", rows)
@@ -103,16 +107,13 @@ def index(connection: sa.Connection, docs: Iterable[tuple[int, str, str]]) -> in
 
 def unindex(connection: sa.Connection, docs: Iterable[tuple[int, str, str]]) -> None:
     """Take documents out; title and text must be those that were entered (the index keeps no content)."""
-    rows = [(docid, " ".join(_terms(title, text))) for docid, title, text in docs]
+    if connection.dialect.name == "postgresql":
+        search_postgres.unindex(connection, docs)
+        return
+    rows = [(docid, " ".join(terms.entered(title, text))) for docid, title, text in docs]
     if rows:
         connection.exec_driver_sql("INSERT INTO article_fts(article_fts, rowid, terms) VALUES('delete', ?, ?)", rows)
         connection.exec_driver_sql("DELETE FROM article_traditional WHERE docid = ?", [row[:1] for row in rows])
-
-
-def _terms(title: str, text: str) -> set[str]:
-    found = terms.terms(terms.document(title, text))
-    found.update(terms.TITLE + term for term in terms.terms(terms.folded(title)))
-    return found
 
 
 def _learn(connection: sa.Connection, vocabulary: set[str]) -> None:
@@ -132,6 +133,8 @@ def _learn(connection: sa.Connection, vocabulary: set[str]) -> None:
 
 def rebuild(connection: sa.Connection) -> int:
     """Build the whole index again from the articles, in this transaction; how many articles are in it."""
+    if connection.dialect.name == "postgresql":
+        return search_postgres.rebuild(connection)
     connection.exec_driver_sql("INSERT INTO article_fts(article_fts) VALUES('delete-all')")
     connection.exec_driver_sql("DELETE FROM article_traditional")
     connection.exec_driver_sql("DELETE FROM article_word")
@@ -149,11 +152,16 @@ def rebuild(connection: sa.Connection) -> int:
 
 def optimize(connection: sa.Connection) -> None:
     """Merge the index into one piece: a sixth smaller, and quicker to ask."""
+    if connection.dialect.name == "postgresql":
+        search_postgres.optimize(connection)
+        return
     connection.exec_driver_sql("INSERT INTO article_fts(article_fts) VALUES('optimize')")
 
 
 def verify(connection: sa.Connection) -> list[str]:
     """What is wrong with the index, as sentences; it reads every text."""
+    if connection.dialect.name == "postgresql":
+        return search_postgres.verify(connection)
     try:
         for name in ("article_fts", "article_word_fts"):
             connection.exec_driver_sql(f"INSERT INTO {name}({name}, rank) VALUES('integrity-check', 0)")
@@ -180,7 +188,7 @@ def _stale(connection: sa.Connection) -> int:
     rows = connection.exec_driver_sql(
         "SELECT a.title, a.text, d.sz FROM article a JOIN article_fts_docsize d ON d.id = a.docid"
     )
-    return sum(len(_terms(title, text)) != _varint(size) for title, text, size in rows)
+    return sum(len(terms.entered(title, text)) != _varint(size) for title, text, size in rows)
 
 
 def _varint(blob: bytes) -> int:
@@ -206,5 +214,14 @@ def find(
     candidates: int = CANDIDATES,
 ) -> Found:
     """The articles that a query finds; see `lookup.find`, which this hands SQLite's own connection."""
+    if connection.dialect.name == "postgresql":
+        return search_postgres.find(connection, query, limit=limit, offset=offset, rank=rank, candidates=candidates)
     raw = connection.connection.driver_connection
     return lookup.find(raw, query, limit=limit, offset=offset, rank=rank, candidates=candidates)  # type: ignore[arg-type]
+
+
+def hits(connection: sa.Connection, ids: Sequence[int]) -> list[lookup.Hit]:
+    """The articles with these ids, in this order; see `lookup.hits`."""
+    if connection.dialect.name == "postgresql":
+        return search_postgres.hits(connection, ids)
+    return lookup.hits(connection.connection.driver_connection, ids)  # type: ignore[arg-type]
