@@ -19,6 +19,8 @@ What is expected to fail for one feed is returned as a value by `pipeline`, so t
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 
 class AggregatorError(Exception):
     """The root: its text is one sentence for a person, and `status` the exit status of a command that meets it."""
@@ -62,7 +64,17 @@ class FeedError(AggregatorError):
 
 
 class FetchError(FeedError):
-    """The network or the server did not give what was asked."""
+    """The network or the server did not give what was asked.
+
+    `code` is the answer's HTTP status where there was one, `retry_after` how long the server wants to be left alone.
+    """
+
+    def __init__(
+        self, message: str, kind: str = "other", *, code: int | None = None, retry_after: timedelta | None = None
+    ) -> None:
+        super().__init__(message, kind)
+        self.code = code
+        self.retry_after = retry_after
 
 
 class ParseError(FeedError):

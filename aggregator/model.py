@@ -28,7 +28,8 @@ class Feed:
     """One line of feeds.yaml: where to ask, how often, and whose words the entries are.
 
     `urls` are tried in order, after `rsshub://` has been resolved; empty when it needs an RSSHub instance
-    (`needs` then says so in words). `keep` and `drop` are CSS selectors for full-text pages.
+    (`needs` then says so in words); `sources` are the same as feeds.yaml has them. `keep` and `drop` are CSS
+    selectors for full-text pages, `line` is where the feed stands in feeds.yaml.
     """
 
     id: str
@@ -48,6 +49,7 @@ class Feed:
     drop: tuple[str, ...] = ()
     needs: str | None = None
     line: int = 0
+    sources: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,14 @@ class Validators:
 
 @dataclass(frozen=True, slots=True)
 class FeedState:
-    """What the archive remembers of a feed between two polls."""
+    """What the archive remembers of a feed between two polls.
+
+    `interval` is the one its rhythm led to. `extra` holds what only `polite` and `verdict` read: `from` (the address
+    the validators belong to), `full` (last answer with a body), `moved` and `active` (a permanent redirect, an address
+    that took over), `news` and `hours` (entries seen to arrive, over how long, fading), `peak` (the fullest hours),
+    `window` and `known` (entries in the last document, share known before), `dated`, `newest`, `gap` (from its dates),
+    `overrun`, `ttl`, and after a failure its `kind`.
+    """
 
     feed: str
     validators: Validators = Validators()
@@ -76,6 +85,10 @@ class FeedState:
     interval: timedelta | None = None
     gone: bool = False
     extra: Mapping[str, Any] = field(default_factory=dict)
+
+    def retired(self, urls: tuple[str, ...]) -> bool:
+        """Whether it answered 410 at the addresses it still has; another address in feeds.yaml revives it."""
+        return self.gone and self.extra.get("gone_at") in (None, list(urls))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,127 @@
+"""Wires the real parts: the one place that reads the clock, the environment and the usual folders."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import platformdirs
+
+if TYPE_CHECKING:
+    from aggregator.fetch import NetworkPolicy
+    from aggregator.model import Article, Document, Feed, Fetched, Tags, Validators
+    from aggregator.pipeline import Parts
+    from aggregator.settings import Settings
+    from aggregator.store.archive import Archive
+
+
+def now() -> datetime:
+    """The clock."""
+    return datetime.now(UTC)  # noqa: TID251 - this is the one place
+
+
+@dataclass
+class App:
+    """What a command line or a daemon needs, each part made when first asked for.
+
+    `archive_url` and `feeds_file` come from the command line; where it is silent, from AGGREGATOR_ARCHIVE and
+    AGGREGATOR_FEEDS, else the usual places of the user (README, "Where things are").
+    """
+
+    archive_url: str | None = None
+    feeds_file: str | None = None
+    log_format: str = "text"
+    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+
+    @cached_property
+    def url(self) -> str:
+        """The archive's address: a path or a database URL."""
+        return self.archive_url or self.environ.get("AGGREGATOR_ARCHIVE") or str(default_archive())
+
+    @cached_property
+    def feeds_path(self) -> Path:
+        """The feeds.yaml in force: named, else in this folder, else the user's own, else the one that came along."""
+        named = self.feeds_file or self.environ.get("AGGREGATOR_FEEDS")
+        if named:
+            return Path(named).expanduser()
+        candidates = (Path("feeds.yaml"), platformdirs.user_config_path("aggregator") / "feeds.yaml")
+        return next((path for path in candidates if path.is_file()), packaged_feeds())
+
+    @cached_property
+    def settings(self) -> Settings:
+        """feeds.yaml, read and checked; raises SettingsError."""
+        from aggregator import settings
+
+        return settings.load(self.feeds_path, self.environ)
+
+    def archive(self, *, write: bool = False) -> Archive:
+        """The archive, made or upgraded first when `write`; raises ArchiveError."""
+        from aggregator.store.archive import Archive
+
+        return Archive.open(self.url, write=write)
+
+    @contextmanager
+    def parts(self) -> Iterator[Parts]:
+        """Everything a poll or an import needs, closed at the end; the archive is made or upgraded first."""
+        from aggregator.fetch import Fetcher
+        from aggregator.parser_pool import ParserPool
+        from aggregator.pipeline import Parts
+
+        settings = self.settings
+        archive = self.archive(write=True)
+        with ExitStack() as stack:
+            stack.callback(archive.close)
+            fetcher = stack.enter_context(Fetcher(_policy(settings)))
+            parser = stack.enter_context(ParserPool())
+
+            def fetch(feed: Feed, url: str, validators: Validators, at: datetime) -> Fetched:
+                return fetcher.fetch(url, validators, timeout=feed.timeout, max_size=feed.max_size, now=at)
+
+            def parse(fetched: Fetched, feed: Feed, at: datetime) -> Document:
+                return parser.parse(
+                    fetched.body, content_type=fetched.content_type, url=fetched.url, timezone=feed.timezone, now=at
+                )
+
+            yield Parts(archive, fetch, parse, self.tagging(), now, workers=max(settings.network.parallel, 1))
+
+    def tagging(self) -> Callable[[Article], Tags]:
+        """The tagger over the agreements that came along and those that feeds.yaml names."""
+        from aggregator import catalogue
+        from aggregator.tag import Tagger
+
+        tagger = Tagger(catalogue.load(self.settings.agreements))
+        return lambda article: tagger.tags(article.title, article.text, article.published)
+
+
+def _policy(settings: Settings) -> NetworkPolicy:
+    from aggregator.fetch import NetworkPolicy
+
+    network = settings.network
+    return NetworkPolicy(
+        contact=settings.contact,
+        allow=network.allow,
+        pause=network.pause,
+        per_host=network.per_host,
+        allow_files=network.files,
+        rsshub=frozenset(urlsplit(instance).netloc for instance in network.rsshub),
+        sign=settings.signer,
+    )
+
+
+def default_archive() -> Path:
+    """`archive.db` in the user's data folder."""
+    return platformdirs.user_data_path("aggregator") / "archive.db"
+
+
+def packaged_feeds() -> Path:
+    """The default feeds: inside an installed package, else beside the package in a checkout."""
+    package = Path(__file__).resolve().parent
+    installed = package / "_feeds.yaml"
+    return installed if installed.is_file() else package.parent / "feeds.yaml"

@@ -1,0 +1,19 @@
+"""`run`: the daemon."""
+
+from __future__ import annotations
+
+import click
+
+from aggregator.app import App
+
+
+@click.command(epilog="Examples:\n\n  aggregator run\n\n  aggregator --log-format json run")
+@click.pass_obj
+def run(app: App) -> None:
+    """Run the daemon: poll every feed once, then each at its interval, until SIGTERM or Ctrl-C.
+
+    SIGHUP reads feeds.yaml again. What is found goes into the archive; log lines go to stderr.
+    """
+    from aggregator import daemon
+
+    daemon.run(app)

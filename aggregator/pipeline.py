@@ -1,0 +1,262 @@
+"""The story from top to bottom: read this file first.
+
+    poll      for each due feed, in parallel:  ask ─ fetch, parse, normalize ─> Brought
+              then one after the other, many feeds a transaction:
+    take_in       what one feed brought, with its new state; a feed that fails never stops another
+    admit         same entry? ─> new, a further revision, or known already; tags; reprints; stories
+
+No transaction is open while the network is busy or a feed is being parsed. A feed's validators are stored in the
+transaction that stores its articles, so that a crash in between makes it ask again instead of losing them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DataError, IntegrityError, OperationalError, StatementError
+
+from aggregator import normalize, polite, turn
+from aggregator.dedup import identity
+from aggregator.errors import FeedError
+from aggregator.model import (
+    Arrival,
+    Article,
+    ArticleId,
+    Document,
+    Entry,
+    Feed,
+    FeedState,
+    Fetched,
+    PollReport,
+    PollStatus,
+    Tags,
+    Validators,
+)
+from aggregator.relate import relate
+from aggregator.store import articles, feeds, tags
+from aggregator.store.archive import Archive
+
+GROUP = 64
+"""Feeds in one transaction at the most: a commit costs the same for one feed as for many."""
+
+NOT_MODIFIED = 304
+
+
+Fetching = Callable[[Feed, str, Validators, datetime], Fetched]
+"""One conditional GET of an address of a feed; raises FetchError."""
+Parsing = Callable[[Fetched, Feed, datetime], Document]
+"""One feed document to entries; raises ParseError."""
+Tagging = Callable[[Article], Tags]
+"""The clauses of one article."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The effects a poll needs, wired by `app`; tests put functions in their place."""
+
+    archive: Archive
+    fetch: Fetching
+    parse: Parsing
+    tag: Tagging
+    clock: Callable[[], datetime]
+    workers: int = 16
+    stopped: Callable[[], bool] = field(default=lambda: False)
+    complete: Callable[[Article, Feed], Article] = field(default=lambda article, _feed: article)
+    """Gives an article its page's text, where the feed asks for full text; called for what is new or revised,
+    in the fetching thread, and never raises: a page that fails leaves the feed's text and says so."""
+
+
+@dataclass(frozen=True)
+class Brought:
+    """What asking one feed came to: an outcome for its state, and articles when there is something to read."""
+
+    feed: Feed
+    state: FeedState
+    outcome: turn.Outcome
+    articles: tuple[Article, ...] = ()
+    pages: Mapping[int, Article] = field(default_factory=dict)
+    """By index in `articles`: the same article with its page's text. What an entry is, is judged by the feed's."""
+
+
+def poll(which: Sequence[Feed], parts: Parts, *, force: bool = False) -> Iterator[PollReport]:
+    """Ask these feeds now, and yield a report for each as soon as what it brought is committed.
+
+    A feed told to wait by Retry-After is skipped unless `force`. Stops early, keeping what is committed, when
+    `parts.stopped()` says so.
+    """
+    with parts.archive.reading() as connection:
+        states = feeds.states(connection)
+    pool = ThreadPoolExecutor(max_workers=parts.workers, thread_name_prefix="fetch")
+    try:
+        waiting = {
+            pool.submit(ask, feed, states.get(feed.id) or FeedState(feed.id), parts, force=force)
+            for feed in turn.interleaved(which)
+        }
+        for group in _as_completed(waiting, parts.stopped):
+            yield from take_in(group, parts)
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _as_completed(waiting: set[Future[Brought]], stopped: Callable[[], bool]) -> Iterator[list[Brought]]:
+    """Groups of what has come, as it comes."""
+    while waiting and not stopped():
+        done, waiting = wait(waiting, timeout=0.5, return_when=FIRST_COMPLETED)
+        ready = [future.result() for future in done]
+        for start in range(0, len(ready), GROUP):
+            yield ready[start : start + GROUP]
+
+
+def ask(feed: Feed, state: FeedState, parts: Parts, *, force: bool = False) -> Brought:
+    """One feed's turn up to the archive: fetch, parse, normalize. Never raises for what a feed can do wrong."""
+    now = parts.clock()
+    if (not force or not feed.urls) and (outcome := turn.skipped(feed, state, now)):
+        return Brought(feed, state, outcome)
+    try:
+        url, fetched = _first_answer(feed, state, parts, now)
+        digest = hashlib.sha256(fetched.body).hexdigest()
+        if fetched.status == NOT_MODIFIED or digest == state.body_sha256:
+            return Brought(feed, state, turn.Outcome(PollStatus.UNCHANGED, url=url, fetched=_light(fetched)))
+        document = parts.parse(fetched, feed, now)
+        brought = tuple(_article(entry, feed) for entry in document.entries)
+        pages = _pages(feed, brought, parts) if feed.fulltext else {}
+    except FeedError as error:
+        return Brought(feed, state, turn.failure(error))
+    except Exception as error:  # noqa: BLE001 - whatever a feed sends, it stops nobody but itself
+        return Brought(feed, state, turn.failure(FeedError(f"defect: {type(error).__name__}: {error}", "defect")))
+    outcome = turn.Outcome(
+        PollStatus.OK,
+        url=url,
+        fetched=_light(fetched),
+        body_sha256=digest,
+        ttl=document.ttl,
+        notes=document.notes,
+        window=polite.window(document.entries, now),
+    )
+    return Brought(feed, state, outcome, brought, pages)
+
+
+def _pages(feed: Feed, arrived: Sequence[Article], parts: Parts) -> dict[int, Article]:
+    """The pages of what the archive does not know yet; looked up before the writing transaction opens."""
+    with parts.archive.reading() as connection:
+        decisions = decide(connection, feed.id, arrived)
+    wanted = [decision.index for decision in decisions if decision.arrival is not Arrival.UNCHANGED]
+    return {index: parts.complete(arrived[index], feed) for index in wanted if not parts.stopped()}
+
+
+def _first_answer(feed: Feed, state: FeedState, parts: Parts, now: datetime) -> tuple[str, Fetched]:
+    """The answer of the first address that gives one; the error that tells most when none does."""
+    errors: list[FeedError] = []
+    for url in turn.addresses(feed, state):
+        try:
+            return url, parts.fetch(feed, url, turn.validators_for(url, state), now)
+        except FeedError as error:
+            # Without the traceback: it would hold what had been read so far, and this list.
+            errors.append(error.with_traceback(None))
+    raise turn.telling(errors)
+
+
+def _light(fetched: Fetched) -> Fetched:
+    return replace(fetched, body=b"")
+
+
+def _article(entry: Entry, feed: Feed) -> Article:
+    article = normalize.article(entry, feed)
+    return replace(article, guid=identity.guid_key(article.guid), url=identity.canonical_url(article.link))
+
+
+def take_in(group: Sequence[Brought], parts: Parts) -> list[PollReport]:
+    """Store what a group of feeds brought, one savepoint a feed, and their new states, in one transaction."""
+    now = parts.clock()
+    with parts.archive.writing() as connection:
+        return [_take_in_one(connection, brought, parts, now) for brought in group]
+
+
+def _take_in_one(connection: sa.Connection, brought: Brought, parts: Parts, now: datetime) -> PollReport:
+    report = PollReport(
+        brought.feed.id,
+        brought.outcome.status,
+        error=brought.outcome.error,
+        kind=brought.outcome.kind,
+        notes=brought.outcome.notes,
+    )
+    if brought.articles:
+        try:
+            with connection.begin_nested():
+                report = _counted(report, admit(connection, brought, parts.tag, now))
+        except (IntegrityError, DataError, StatementError, ValueError) as error:
+            # One feed's strange data: its savepoint is rolled back, its validators stay old, so it is asked again.
+            if isinstance(error, OperationalError):
+                raise
+            brought = replace(brought, outcome=turn.failure(FeedError(f"could not be stored: {error}", "store")))
+            report = replace(report, status=PollStatus.FAILED, error=brought.outcome.error, kind="store")
+    if brought.outcome.status is PollStatus.SKIPPED:
+        return report
+    _remember(connection, brought, report, now)
+    return report
+
+
+def _remember(connection: sa.Connection, brought: Brought, report: PollReport, now: datetime) -> None:
+    state = turn.after(brought.feed, brought.state, brought.outcome, report, now)
+    feeds.save(connection, brought.feed, state)
+    if state.failing_since:
+        kind, error = brought.outcome.kind or "other", brought.outcome.error or ""
+        feeds.note_outage(connection, brought.feed.id, state.failing_since, kind, error)
+    elif brought.state.failing_since:
+        feeds.end_outage(connection, brought.feed.id, now)
+
+
+@dataclass(frozen=True)
+class Admitted:
+    """What became of a set of articles: those now stored as new or revised, and the counts."""
+
+    stored: tuple[Article, ...]
+    new: int
+    revised: int
+    unchanged: int
+    reprints: int
+
+
+def _counted(report: PollReport, admitted: Admitted) -> PollReport:
+    return replace(
+        report,
+        new=admitted.new,
+        revised=admitted.revised,
+        unchanged=admitted.unchanged,
+        reprints=admitted.reprints,
+    )
+
+
+def admit(connection: sa.Connection, brought: Brought, tag: Tagging, now: datetime) -> Admitted:
+    """Decide for each article whether it is new, a revision, or known; store, tag and relate what is not known."""
+    decisions = decide(connection, brought.feed.id, brought.articles)
+    texts = {**dict(enumerate(brought.articles)), **brought.pages}
+    new = [one for one in decisions if one.arrival is Arrival.NEW]
+    added = articles.add(connection, [(texts[one.index], one.key) for one in new], now)
+    stored = {one.index: article for one, article in zip(new, added, strict=True)}
+    revised = [one for one in decisions if one.arrival is Arrival.REVISED]
+    for one in revised:  # oldest first, and each after the new article that it may revise
+        of = stored[one.after].id if one.after is not None else one.of or ArticleId(0)
+        stored[one.index] = articles.revise(connection, of, texts[one.index], one.key, now)
+    newest = tuple({article.id: article for article in stored.values()}.values())
+    reprints = file(connection, newest, tag, now)
+    return Admitted(newest, len(new), len(revised), len(decisions) - len(new) - len(revised), reprints)
+
+
+def decide(connection: sa.Connection, feed: str, arrived: Sequence[Article]) -> list[identity.Decision]:
+    """Ask the archive once for everything that could be the same, then decide."""
+    wanted = identity.wanted_of(arrived)
+    known = articles.known(connection, feed, wanted.guids, wanted.urls, wanted.keys)
+    return identity.decide(arrived, known, lambda of: articles.text_of(connection, of))
+
+
+def file(connection: sa.Connection, stored: Iterable[Article], tag: Tagging, now: datetime) -> int:
+    """Tags, reprints and stories of newly stored texts; the number that turned out to be reprints."""
+    stored = tuple(stored)
+    tags.put(connection, ((article.id, tag(article)) for article in stored))
+    return relate(connection, stored, now)

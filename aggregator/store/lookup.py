@@ -1,0 +1,124 @@
+"""Ask the full-text index, on SQLite's own driver.
+
+This module and `plan` stay free of SQLAlchemy: its import alone takes 0.45 s of CPU, and `aggregator search` answers
+within 0.6 s from a cold shell.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from aggregator import terms
+from aggregator.errors import ArchiveError, ArchiveVersion
+from aggregator.query import Node
+from aggregator.store.plan import CANDIDATES, Plan, compiled
+
+SCHEMA = "0001"
+"""The migration whose tables this module reads; a test holds it against `schema.HEAD`."""
+NEWEST = 5_000
+"""So many of the newest matches are ranked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A page of results and how many there are.
+
+    `ids` are article ids, newest or best first. Unless `exact`, `total` is an upper bound: there were too many
+    candidates to look at each one's text. `notes` are sentences for the reader.
+    """
+
+    ids: tuple[int, ...]
+    total: int
+    exact: bool = True
+    notes: tuple[str, ...] = ()
+
+
+def find(
+    connection: sqlite3.Connection,
+    query: Node,
+    *,
+    limit: int = 20,
+    offset: int = 0,
+    rank: bool = False,
+    candidates: int = CANDIDATES,
+) -> Found:
+    """The articles that a query finds, newest first, or best first of the newest 5,000 when `rank`.
+
+    At most `candidates` texts are looked at to count the matches; beyond that `total` is an upper bound.
+    """
+    _prepare(connection)
+    plan = compiled(connection, query)
+    total, exact = _total(connection, plan, candidates)
+    notes = plan.notes
+    if rank and plan.match is not None:
+        page = _best(connection, plan, limit, offset)
+        if total > NEWEST:
+            notes = (*notes, f"ranked among the newest {NEWEST:,} of {total:,} matches")
+    else:
+        page = _newest(connection, plan, limit, offset)
+    if offset == 0 and len(page) < limit:
+        total, exact = len(page), True
+    return Found(_ids(connection, page, dated=not rank), total, exact, notes)
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    """Give SQLite the function that looks into a text; refused only where it is there already and in use."""
+    with suppress(sqlite3.OperationalError):
+        connection.create_function("holds", 3, _holds, deterministic=True)
+
+
+def _holds(title: str, text: str, needle: str) -> bool:
+    return needle in terms.document(title, text) if text else needle in terms.folded(title)
+
+
+def _total(connection: sqlite3.Connection, plan: Plan, candidates: int) -> tuple[int, bool]:
+    """How many articles match, and whether that is exact or an upper bound."""
+    upper = _number(connection, plan.select("count(*)", looked_at=False), plan.params)
+    if not plan.looks or not upper:
+        return upper, True
+    if upper > candidates:
+        return upper, False
+    return _number(connection, plan.select("count(*)"), plan.params), True
+
+
+def _number(connection: sqlite3.Connection, sql: str, params: dict[str, Any]) -> int:
+    return int(connection.execute(sql, params).fetchone()[0])
+
+
+def _newest(connection: sqlite3.Connection, plan: Plan, limit: int, offset: int) -> list[int]:
+    sql = plan.select(plan.docid) + f" ORDER BY {plan.docid} DESC LIMIT :limit OFFSET :offset"
+    return [row[0] for row in connection.execute(sql, {**plan.params, "limit": limit, "offset": offset})]
+
+
+def _best(connection: sqlite3.Connection, plan: Plan, limit: int, offset: int) -> list[int]:
+    """By BM25 over unique terms, a term in the title counting once more; candidates are looked at in that order."""
+    inner = plan.select("article_fts.rowid AS docid, bm25(article_fts) AS score", looked_at=False)
+    rows = connection.execute(
+        f"SELECT docid FROM ({inner} ORDER BY article_fts.rowid DESC LIMIT {NEWEST}) ORDER BY score, docid DESC",  # noqa: S608
+        {**plan.params, "match": plan.ranking or plan.match},
+    ).fetchall()
+    matches = (row[0] for row in rows if not plan.looks or _passes(connection, plan, row[0]))
+    return list(islice(matches, offset, offset + limit))
+
+
+def _passes(connection: sqlite3.Connection, plan: Plan, docid: int) -> bool:
+    sql = f"SELECT 1 FROM article a WHERE a.docid = :docid AND {' AND '.join(plan.looks)}"  # noqa: S608 - compiled
+    return connection.execute(sql, {**plan.params, "docid": docid}).fetchone() is not None
+
+
+def _ids(connection: sqlite3.Connection, docids: list[int], *, dated: bool) -> tuple[int, ...]:
+    """Article ids of docids; `dated` puts those of one slot in the order of their dates."""
+    rows = connection.execute(
+        "SELECT docid, id, coalesce(published, first_seen) FROM article WHERE docid IN (SELECT value FROM json_each(?))",
+        (json.dumps(docids),),
+    ).fetchall()
+    found = {row[0]: (row[1], row[2]) for row in rows}
+    order = sorted(docids, key=lambda docid: (found[docid][1], docid), reverse=True) if dated else docids
+    return tuple(found[docid][0] for docid in order)

@@ -1,0 +1,223 @@
+"""Which agreement each sentence is about: named, referred to, or carried on from the sentences before.
+
+A name speaks for its sentence and those that follow, until another agreement is named or the talk turns to something
+else. A name that is only called back (`reaffirm`, `build on`) leaves the agreement that is talked about in place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, time, timedelta
+from enum import IntEnum
+
+from aggregator.tag.lexicon import AgreementRules, Lexicon, Rule
+
+EARLY = timedelta(hours=48)
+LEAD = 4  # sentences in which an article says what it is about
+REACH = 1  # sentences that a passing mention is carried on
+FOCUS = 3  # mentions that make an agreement an article's subject
+
+
+class Level(IntEnum):
+    """How firmly a sentence is tied to an agreement."""
+
+    NONE = 0
+    CARRIED = 1
+    ATTRIBUTED = 2
+    NAMED = 3
+
+
+@dataclass(slots=True)
+class Sentence:
+    """One sentence of a view: its span, its words in bits (`denied` words left out), and what it is about."""
+
+    start: int
+    end: int
+    in_title: bool = False
+    question: bool = False
+    words: int = 0
+    denied: int = 0
+    hits: list[tuple[int, int, int]] = field(default_factory=list)
+    about: dict[int, Level] = field(default_factory=dict)
+    breaks: bool = False
+
+
+def early(published: datetime | None, rules: AgreementRules) -> bool:
+    """Whether an article's date is so long before the agreement's that it cannot discuss it; an implausible
+    date (before 1995, or naive) decides nothing.
+    """
+    if published is None or rules.agreement.published is None or published.year < 1995:  # noqa: PLR2004 - before the web
+        return False
+    if published.tzinfo is None:
+        published = published.replace(tzinfo=UTC)
+    return published < datetime.combine(rules.agreement.published, time(), UTC) - EARLY
+
+
+def identify(sentences: Sequence[Sentence], lexicon: Lexicon, published: datetime | None) -> list[set[int]]:
+    """For every sentence the agreements (by index) that it names or unmistakably refers to."""
+    title = sentences[0].words if sentences and sentences[0].in_title else 0
+    around = [_around(sentences, place, 2) | title for place in range(len(sentences))]
+    found = _named(sentences, around, lexicon, published)
+    whole = _around(sentences, 0, len(sentences))
+    near = [_together(found, place, 2) for place in range(len(sentences))]
+    for index, rules in enumerate(lexicon.agreements):
+        if not rules.references or early(published, rules):
+            continue
+        for place, sentence in enumerate(sentences):
+            # Beside the name of another agreement only the sentence itself can refer to this one.
+            words = sentence.words if near[place] - {index} else around[place]
+            if _refers(rules.references, sentence.words, words, whole) and not _means_other(rules, words):
+                found[place].add(index)
+    return found
+
+
+def _named(
+    sentences: Sequence[Sentence], around: Sequence[int], lexicon: Lexicon, published: datetime | None
+) -> list[set[int]]:
+    found: list[set[int]] = [set() for _ in sentences]
+    for index, rules in enumerate(lexicon.agreements):
+        if early(published, rules):
+            continue
+        for place, sentence in enumerate(sentences):
+            if sentence.words & rules.named and not _means_other(rules, around[place]):
+                found[place].add(index)
+    return found
+
+
+def _means_other(rules: AgreementRules, words: int) -> bool:
+    return any(rule.matches(words, words) for rule in rules.unless)
+
+
+def _together(found: Sequence[set[int]], place: int, reach: int) -> set[int]:
+    return {one for names in found[max(0, place - reach) : place + reach + 1] for one in names}
+
+
+def _refers(rules: Sequence[Rule], here: int, around: int, whole: int) -> bool:
+    return any(rule.anchor & here and rule.matches(here, around, whole) for rule in rules)
+
+
+def _around(sentences: Sequence[Sentence], place: int, reach: int) -> int:
+    words = 0
+    for one in sentences[max(0, place - reach) : place + reach + 1]:
+        words |= one.words
+    return words
+
+
+class Follow:
+    """Carries agreements on from sentence to sentence; `settle` fills `about` of each."""
+
+    def __init__(self, sentences: Sequence[Sentence], named: list[set[int]], lexicon: Lexicon) -> None:
+        self.sentences = sentences
+        self.named = named
+        self.lexicon = lexicon
+        concept = lexicon.concept
+        self.doc = concept["document"]
+        self.attributed = concept["attributed"] | concept["document"]
+        self.declaration, self.statement = concept["declaration"], concept["statement"]
+        self.others = concept["others"]
+        self.seen = sorted({one for names in named for one in names})
+        self.kinds = {i: self._kind(i) for i in self.seen}
+        self.ordinals = [concept[name] for name in ("first_document", "second_document", "third_document")]
+
+    def _kind(self, index: int) -> int:
+        name = " ".join(self.lexicon.agreements[index].agreement.name.values()).lower()
+        return self.declaration if "declaration" in name or "宣言" in name else self.statement
+
+    def settle(self) -> None:
+        """Decide what every sentence is about."""
+        if not self.seen:
+            return
+        focus = {one for one in self.seen if self._in_focus(one)}
+        current: set[int] = set()
+        since = REACH + 1
+        first = next(place for place, names in enumerate(self.named) if names)
+        primary = self._primary()
+        for place, sentence in enumerate(self.sentences):
+            if sentence.breaks:
+                current = set()
+            if self.named[place]:
+                current = self._turn(current, place, sentence)
+                since = 0
+                level = Level.NAMED
+            else:
+                current = self._other_kind(current, sentence)
+                level = self._level(sentence)
+                since = 0 if level == Level.ATTRIBUTED else since + 1
+            about = current
+            if place < first and not sentence.in_title:
+                about = {primary} if self._announces(primary, sentence) else set()
+            for one in about:
+                if level > Level.CARRIED or (level and (one in focus or since <= REACH)):
+                    sentence.about[one] = level
+
+    def _announces(self, one: int, sentence: Sentence) -> bool:
+        """Whether a sentence before the first name speaks of what is named later: its parties, and a document
+        or, where the agreement is named in so many words, its topic.
+        """
+        rules = self.lexicon.agreements[one]
+        if not self._parties(one, sentence):
+            return False
+        said = rules.named | self.doc
+        named = any(one in names and other.words & said for names, other in zip(self.named, self.sentences, strict=True))
+        return bool(sentence.words & (self.doc | (rules.topic if named else 0)))
+
+    def _primary(self) -> int:
+        counts = {one: sum(one in names for names in self.named) for one in self.seen}
+        return max(self.seen, key=lambda one: (counts[one], one))
+
+    def _in_focus(self, one: int) -> bool:
+        lead = sum(sentence.in_title for sentence in self.sentences[:1]) + LEAD
+        if any(one in names for names in self.named[:lead]):
+            return True
+        return sum(one in names for names in self.named) + sum(bool(s.words & self.doc) for s in self.sentences) >= FOCUS
+
+    def _parties(self, one: int, sentence: Sentence) -> bool:
+        parties = self.lexicon.agreements[one].parties
+        return parties & sentence.words == parties
+
+    def _level(self, sentence: Sentence) -> Level:
+        if sentence.words & self.attributed:
+            return Level.ATTRIBUTED
+        return Level.NONE if sentence.words & self.others else Level.CARRIED
+
+    def _turn(self, current: set[int], place: int, sentence: Sentence) -> set[int]:
+        """What is talked about once a sentence has named agreements."""
+        names = self.named[place]
+        current = self._ordinal(sentence) or current
+        for one in (*names, *current):
+            rules = self.lexicon.agreements[one]
+            former = {i for i in names if self.lexicon.agreements[i].agreement.id in rules.agreement.builds_on}
+            if not former:
+                continue
+            if one in names or any(rule.matches(sentence.words, sentence.words) for rule in rules.recall):
+                sentence.words |= rules.former
+            if one in current and names <= former and sentence.words & rules.former:
+                return {one}
+        leading = {
+            one
+            for one in names
+            if not any(
+                self.lexicon.agreements[one].agreement.id in self.lexicon.agreements[other].agreement.builds_on
+                and any(rule.matches(sentence.words, sentence.words) for rule in self.lexicon.agreements[other].recall)
+                for other in names
+            )
+        }
+        return leading or set(names)
+
+    def _ordinal(self, sentence: Sentence) -> set[int]:
+        """`The second document`, where an article is about several: they count in order of publication."""
+        if len(self.seen) == 1:
+            return set()
+        return {one for bit, one in zip(self.ordinals, self.seen, strict=False) if sentence.words & bit}
+
+    def _other_kind(self, current: set[int], sentence: Sentence) -> set[int]:
+        """A switch without a name: `the declaration` when a statement was talked about, and the other way round."""
+        if ordinal := self._ordinal(sentence):
+            return ordinal
+        if len(self.seen) == 1 and not current:
+            return {self.seen[0]} if sentence.words & self.doc else current
+        kinds = sentence.words & (self.declaration | self.statement)
+        if kinds not in (self.declaration, self.statement) or any(self.kinds[one] == kinds for one in current):
+            return {one for one in current if self.kinds[one] == kinds} or current if kinds else current
+        return {one for one in self.seen if self.kinds[one] == kinds} or current

@@ -1,0 +1,223 @@
+"""The catalogue turned into one automaton: every word of every cue has bits, a sentence is the sum of its words.
+
+A group of words of a cue is one bit (`3 of …` gives each word its own), a name is the bit of its agreement. Whether
+a cue matches is then a comparison of whole numbers, and one Aho-Corasick pass finds all words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import ahocorasick_rs
+
+from aggregator.catalogue import Agreement, Catalogue, Clause, spelled
+from aggregator.cue import Cue, Group, endings
+from aggregator.tag.view import normal
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A cue in bits: `here` must stand in the sentence, `near` there or beside it, `anywhere` in the article, `against` nowhere in it."""
+
+    cue: Cue
+    anchor: int
+    here: int
+    near: int
+    anywhere: int
+    against: int
+    counts: tuple[tuple[int, int, bool], ...] = ()
+
+    def matches(self, here: int, near: int, whole: int = -1) -> bool:
+        """Whether it matches a sentence with these words, `near` being those of its neighbours and its own,
+        `whole` those of the article.
+        """
+        return (
+            not self.here & ~here
+            and not self.near & ~near
+            and not self.anywhere & ~whole
+            and not self.against & here
+            and all((members & (near if beside else here)).bit_count() >= least for members, least, beside in self.counts)
+        )
+
+    @property
+    def wanted(self) -> int:
+        """All bits that speak for it."""
+        found = self.here | self.near | self.anywhere
+        for members, _least, _beside in self.counts:
+            found |= members
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class ClauseRules:
+    """The rules of one clause."""
+
+    clause: Clause
+    cues: tuple[Rule, ...]
+    hints: tuple[Rule, ...]
+    otherwise: tuple[Rule, ...]
+    covers: tuple[Rule, ...]
+    against: tuple[Rule, ...]
+    anchors: int
+
+
+@dataclass(frozen=True, slots=True)
+class AgreementRules:
+    """One agreement in bits: `named` is its names' bit, `parties` those of its parties."""
+
+    agreement: Agreement
+    named: int
+    parties: int
+    former: int
+    topic: int
+    references: tuple[Rule, ...]
+    unless: tuple[Rule, ...]
+    recall: tuple[Rule, ...]
+    clauses: tuple[ClauseRules, ...]
+
+
+@dataclass(slots=True)
+class _Bits:
+    """Gives bits to groups of words, the same bit to the same words."""
+
+    masks: dict[str, list[int]] = field(default_factory=dict)
+    given: dict[frozenset[str], int] = field(default_factory=dict)
+
+    def bit(self, words: Iterable[str]) -> int:
+        key = frozenset(form for word in words for form in endings(word))
+        if key not in self.given:
+            self.given[key] = bit = 1 << len(self.given)
+            for word in key:
+                if bare := normal(word.rstrip("*")):
+                    self.masks.setdefault(bare, [0, 0])[word.endswith("*")] |= bit
+        return self.given[key]
+
+    def mark(self, name: str) -> int:
+        """A bit that no word has; context sets it."""
+        return self.given.setdefault(frozenset({f"\0{name}"}), 1 << len(self.given))
+
+
+class Lexicon:
+    """What a catalogue's words are, and where they stand in a view."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self.catalogue = catalogue
+        self._bits = _Bits()
+        shared = {name: self._bits.bit(words) for name, words in catalogue.concepts.items()}
+        self.concept = shared
+        self.agreements = tuple(self._agreement(one) for one in catalogue.agreements)
+        self._blocks = {normal(phrase) for one in catalogue.agreements for phrase in one.lookalikes}
+        # What a name is made of says nothing of a clause: `强化气候行动` in the declaration's own title.
+        self._names = {normal(name) for one in catalogue.agreements for name in one.names}
+        for phrase in self._blocks:
+            self._bits.masks.setdefault(phrase, [0, 0])
+        self._words = [
+            (exact | prefix, prefix, word[0].isascii() and word[0].isalnum(), word[-1].isascii() and word[-1].isalnum(), word in self._blocks, word in self._names)
+            for word, (exact, prefix) in self._bits.masks.items()
+        ]
+        self._automaton = ahocorasick_rs.AhoCorasick(list(self._bits.masks), store_patterns=False)
+        self._gate = ahocorasick_rs.AhoCorasick(list(self._gates()), store_patterns=False)
+
+    def _gates(self) -> Iterator[str]:
+        for one in self.catalogue.agreements:
+            lists = {**self.catalogue.concepts, **one.concepts}
+            anchors = [word for cue in one.references for word in cue.groups[0].words]
+            for word in (*one.names, *spelled((*one.topic, *anchors), lists)):
+                yield from (normal(form.rstrip("*")) for form in endings(word))
+
+    def opens(self, text: str) -> bool:
+        """Whether a view holds a name or a word of the topic of any agreement: most articles end here."""
+        return bool(self._gate.find_matches_as_indexes(text))
+
+    def hits(self, text: str) -> tuple[list[tuple[int, int, int]], list[tuple[int, int]]]:
+        """Words in a view as (start, end, bits), and the spans of look-alikes; words inside those are left out."""
+        found, blocks, names = [], [], []
+        words = self._words
+        for index, start, end in self._automaton.find_matches_as_indexes(text, overlapping=True):
+            mask, prefix, left, right, block, name = words[index]
+            if left and start and (char := text[start - 1]).isascii() and char.isalnum():
+                continue
+            if right and not _ends(text, end):
+                mask = prefix
+            if block and not (right and not _ends(text, end)):
+                blocks.append((start, end))
+            if name and mask:
+                names.append((start, end))
+            if mask:
+                found.append((start, end, mask))
+        if whole := blocks + names:
+            found = [
+                (start, end, mask)
+                for start, end, mask in found
+                if not any(s <= start and end <= e and (s, e) != (start, end) for s, e in whole)
+            ]
+        return found, blocks
+
+    def _agreement(self, one: Agreement) -> AgreementRules:
+        lists = {**self.catalogue.concepts, **one.concepts}
+        parties = [self._bits.bit(lists[party.lower()]) for party in one.parties]
+        compiled = _Compiler(self._bits, lists, parties, self._bits.mark(f"former {one.id}"))
+        clauses = tuple(compiled.clause(clause) for clause in one.clauses)
+        return AgreementRules(
+            agreement=one,
+            named=self._bits.bit(one.names),
+            parties=sum(set(parties)),
+            former=compiled.former,
+            topic=self._bits.bit(spelled(one.topic, lists)) if one.topic else 0,
+            references=compiled.rules(one.references),
+            unless=compiled.rules(one.unless),
+            recall=compiled.rules(one.recall),
+            clauses=clauses,
+        )
+
+
+def _ends(text: str, end: int) -> bool:
+    """Whether a Latin word ends here, a plural's or possessor's s allowed."""
+    rest = text[end : end + 3]
+    for tail in ("", "s", "es"):
+        if rest.startswith(tail) and not ((after := rest[len(tail) : len(tail) + 1]).isascii() and after.isalnum()):
+            return True
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiler:
+    """Turns the cues of one agreement into rules."""
+
+    bits: _Bits
+    lists: dict[str, tuple[str, ...]]
+    parties: list[int]
+    former: int
+
+    def clause(self, clause: Clause) -> ClauseRules:
+        cues, hints, otherwise = self.rules(clause.cues), self.rules(clause.hints), self.rules(clause.otherwise)
+        anchors = 0
+        for rule in (*cues, *hints, *otherwise):
+            anchors |= rule.anchor
+        return ClauseRules(clause, cues, hints, otherwise, self.rules(clause.covers), self.rules(clause.against), anchors)
+
+    def rules(self, cues: Sequence[Cue]) -> tuple[Rule, ...]:
+        return tuple(self.rule(cue) for cue in cues)
+
+    def rule(self, cue: Cue) -> Rule:
+        sums = dict.fromkeys(("here", "near", "anywhere", "against"), 0)
+        counts, anchor = [], 0
+        for group in cue.groups:
+            if group.at_least > 1:
+                members = sum({self.bits.bit(spelled((word,), self.lists)) for word in group.words})
+                counts.append((members, group.at_least, group.near))
+                mask = members
+            else:
+                mask = self.group(group)
+                place = "against" if group.against else "near" if group.near else "anywhere" if group.anywhere else "here"
+                sums[place] |= mask
+            anchor = anchor or mask
+        return Rule(cue, anchor, **sums, counts=tuple(counts))
+
+    def group(self, group: Group) -> int:
+        if group.words == ("@parties",):
+            return sum(set(self.parties))
+        if group.words == ("@former",):
+            return self.former
+        return self.bits.bit(spelled(group.words, self.lists))

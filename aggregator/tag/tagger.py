@@ -1,0 +1,320 @@
+"""From sentences and what they are about to clause tags with evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from aggregator.catalogue import Catalogue
+from aggregator.model import ClauseId, ClauseTag, Evidence, Relation, Tags
+from aggregator.tag.context import Follow, Level, Sentence, early, identify
+from aggregator.tag.lexicon import ClauseRules, Lexicon, Rule
+from aggregator.tag.view import LEAST, MOST, View, joined, sentences
+
+SHOWN = 3  # quotes a clause
+WORTH = {Level.CARRIED: 0.75, Level.ATTRIBUTED: 0.85, Level.NAMED: 0.95}
+HINT = 0.8  # a hint is worth so much of a cue
+GUESS = 0.6  # and a cue that is only asked where nothing else matched so much
+TOPICAL = 0.3
+_QUESTIONS = ("?", "？")
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """Something that nearly became a tag, or was held back, and why."""
+
+    clause: str
+    quote: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """The tags, and what nearly matched or was blocked."""
+
+    tags: Tags
+    near: tuple[Near, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Match:
+    place: int
+    rule: Rule
+    score: float
+
+
+@dataclass(slots=True)
+class _Reading:
+    """One article on its way: the view, where its text begins, and its sentences."""
+
+    view: View
+    offset: int
+    title: str
+    text: str
+    sentences: list[Sentence]
+    blocks: list[tuple[int, int]]
+    agreements: list[int] = field(default_factory=list)
+
+
+class Tagger:
+    """Tags articles by one catalogue. Building it takes milliseconds; keep it."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self.catalogue = catalogue
+        self._lexicon = Lexicon(catalogue)
+        self._undertake = self._lexicon.concept["undertake"]
+
+    def tags(self, title: str, text: str, published: datetime | None = None) -> Tags:
+        """All findings for one article; `text[start:end] == quote` for every evidence in the text."""
+        reading = self._read(title, text, published)
+        if reading is None:
+            return Tags()
+        found = self._discussed(reading)
+        return self._tags(reading, found, published)
+
+    def explain(self, title: str, text: str, published: datetime | None = None) -> Explanation:
+        """As `tags`, with what nearly matched, what was blocked, and why."""
+        reading = self._read(title, text, published)
+        if reading is None:
+            return Explanation(Tags())
+        found = self._discussed(reading)
+        return Explanation(self._tags(reading, found, published), tuple(self._near(reading, found, published)))
+
+    # --- reading ----------------------------------------------------------------------------------------------------
+
+    def _read(self, title: str, text: str, published: datetime | None) -> _Reading | None:
+        view, offset = joined(title, text)
+        if not self._lexicon.opens(view.text):
+            return None
+        hits, blocks = self._lexicon.hits(view.text)
+        reading = _Reading(view, offset, title, text, self._sentences(view.text, hits, bool(title.strip())), blocks)
+        named = identify(reading.sentences, self._lexicon, published)
+        Follow(reading.sentences, named, self._lexicon).settle()
+        reading.agreements = sorted({one for names in named for one in names})
+        return reading
+
+    def _sentences(self, text: str, hits: list[tuple[int, int, int]], titled: bool) -> list[Sentence]:  # noqa: FBT001 - private
+        found = [Sentence(start, end) for start, end in sentences(text)]
+        if found and titled:
+            found[0].in_title = True
+        place, last = 0, len(found) - 1
+        for hit in sorted(hits):
+            while place < last and found[place].end <= hit[0]:
+                place += 1
+            if found[place].start <= hit[0] and hit[1] <= found[place].end:
+                found[place].hits.append(hit)
+        elsewhere, denial = self._lexicon.concept["elsewhere"], self._lexicon.concept["denied"]
+        for one in found:
+            for _start, _end, mask in one.hits:
+                one.words |= mask
+            piece = text[one.start : one.end]
+            one.question = piece.rstrip("\"'”’」』）)").endswith(_QUESTIONS)
+            one.breaks = not one.in_title and _is_break(one, text, elsewhere)
+            if one.words & denial:
+                _deny(one, text, denial)
+        return found
+
+    # --- clauses ----------------------------------------------------------------------------------------------------
+
+    def _discussed(self, reading: _Reading) -> dict[str, list[_Match]]:
+        found: dict[str, list[_Match]] = {}
+        masks = [one.words for one in reading.sentences]
+        for place, sentence in enumerate(reading.sentences):
+            if not sentence.about or sentence.question:
+                continue
+            near = _beside(masks, place, reading.sentences)
+            for index, level in sentence.about.items():
+                for rules, match in self._matches(index, place, sentence.words, near, level):
+                    found.setdefault(rules.clause.id, []).append(match)
+        return found
+
+    def _matches(
+        self, index: int, place: int, here: int, near: int, level: Level
+    ) -> Iterator[tuple[ClauseRules, _Match]]:
+        clauses = self._lexicon.agreements[index].clauses
+        clauses = tuple(one for one in clauses if any(rule.matches(here, near) for rule in one.covers)) or clauses
+        open_to = [
+            one
+            for one in clauses
+            if one.anchors & here and not any(rule.matches(here, near) for rule in one.against)
+        ]
+        found = False
+        for rules in open_to:
+            if rule := _first(rules.cues, here, near):
+                found = True
+                yield rules, _Match(place, rule, WORTH[level])
+            elif level > Level.CARRIED and (rule := _first(rules.hints, here, near)):
+                found = True
+                yield rules, _Match(place, rule, WORTH[level] * HINT)
+        if not found and level > Level.CARRIED and here & self._undertake:
+            for rules in open_to:
+                if rule := _first(rules.otherwise, here, near):
+                    yield rules, _Match(place, rule, WORTH[level] * GUESS)
+
+    def _tags(self, reading: _Reading, found: dict[str, list[_Match]], published: datetime | None) -> Tags:
+        tags = [self._tag(reading, clause, matches, Relation.DISCUSSES) for clause, matches in found.items()]
+        tags += [
+            self._tag(reading, clause, matches, Relation.TOPICAL)
+            for clause, matches in self._topical(reading, published).items()
+            if clause not in found
+        ]
+        names = tuple(self._lexicon.agreements[one].agreement.id for one in reading.agreements)
+        order = {one.id: (a, one.number) for a, g in enumerate(self.catalogue.agreements) for one in g.clauses}
+        kept = sorted((tag for tag in tags if tag), key=lambda tag: order[tag.clause])
+        return Tags(names, tuple(kept))
+
+    def _topical(self, reading: _Reading, published: datetime | None) -> dict[str, list[_Match]]:
+        """Clauses whose subject is there in a sentence on both parties and the topic, tied to no agreement."""
+        for index in self._latest(published):
+            rules = self._lexicon.agreements[index]
+            found: dict[str, list[_Match]] = {}
+            topic = rules.topic
+            masks = [one.words for one in reading.sentences]
+            if not rules.parties or not any(mask & topic for mask in masks):
+                continue
+            for place, sentence in enumerate(reading.sentences):
+                near = _beside(masks, place, reading.sentences)
+                if sentence.about or sentence.question or near & rules.parties != rules.parties:
+                    continue
+                for clause, match in self._matches(index, place, sentence.words, near, Level.CARRIED):
+                    found.setdefault(clause.clause.id, []).append(_Match(match.place, match.rule, TOPICAL))
+            if found:
+                return found
+        return {}
+
+    def _latest(self, published: datetime | None) -> list[int]:
+        order = range(len(self._lexicon.agreements) - 1, -1, -1)
+        return sorted(order, key=lambda one: early(published, self._lexicon.agreements[one]))
+
+    # --- evidence ---------------------------------------------------------------------------------------------------
+
+    def _tag(self, reading: _Reading, clause: str, matches: Sequence[_Match], relation: Relation) -> ClauseTag | None:
+        ranked = sorted(matches, key=lambda one: (-one.score, _length(reading, one), one.place))
+        evidence = [shown for one in ranked[:SHOWN] if (shown := _evidence(reading, one))]
+        if not evidence:
+            return None
+        rest = 1.0
+        for one in matches:
+            rest *= 1 - one.score
+        score = ranked[0].score if relation is Relation.TOPICAL else round(1 - rest, 3)
+        return ClauseTag(ClauseId(clause), relation, score, tuple(evidence), self.catalogue.version)
+
+    def _near(
+        self, reading: _Reading, found: dict[str, list[_Match]], published: datetime | None
+    ) -> Iterator[Near]:
+        for start, end in reading.blocks:
+            place = reading.view.span(start, end)
+            quote = f"{reading.title}\n{reading.text}"[place[0] : place[1]]
+            yield Near("", quote, "a look-alike's name: the words in it identify nothing")
+        for rules in self._lexicon.agreements:
+            if early(published, rules) and any(one.words & rules.named for one in reading.sentences):
+                yield Near(rules.agreement.id, "", "named, but the article is dated before it was published")
+        masks = [one.words for one in reading.sentences]
+        for place, sentence in enumerate(reading.sentences):
+            whole = sentence.words | sentence.denied
+            near = _beside(masks, place, reading.sentences) | whole
+            for index in sentence.about or reading.agreements:
+                for rules, match in self._matches(index, place, whole, near, Level.NAMED):
+                    clause = rules.clause.id
+                    if clause in found:
+                        continue
+                    quote = _quote(reading, sentence)
+                    yield Near(clause, quote, _why_not(sentence, index, match))
+
+
+def _first(rules: Sequence[Rule], here: int, near: int) -> Rule | None:
+    return next((rule for rule in rules if rule.anchor & here and rule.matches(here, near)), None)
+
+
+def _why_not(sentence: Sentence, index: int, match: _Match) -> str:
+    rule = match.rule.cue.text
+    if sentence.question:
+        return f"{rule}: a question states nothing"
+    if index not in sentence.about:
+        return f"{rule}: the sentence is not tied to the agreement"
+    if sentence.denied & match.rule.wanted:
+        return f"{rule}: denied in this sentence"
+    return f"{rule}: only a hint, and the sentence names neither the agreement nor its parties"
+
+
+SHORT = 12  # characters of a sentence that says little by itself: what stands before it counts too
+
+
+def _beside(masks: Sequence[int], place: int, around: Sequence[Sentence]) -> int:
+    words = masks[place]
+    before = place
+    while before and not around[before].breaks and not around[before - 1].in_title:
+        before -= 1
+        words |= masks[before]
+        if around[before].end - around[before].start > SHORT or place - before > 1:
+            break
+    if place + 1 < len(masks) and not around[place].in_title and not around[place + 1].breaks:
+        words |= masks[place + 1]
+    return words
+
+
+def _is_break(one: Sentence, text: str, elsewhere: int) -> bool:
+    """Whether a sentence turns to other news: it says so at its start, or is a new 【rubric】 of a list."""
+    if one.start and text[one.start] == "【" and text[one.start - 1] == "\n":
+        return True
+    return any(mask & elsewhere and start - one.start <= 3 for start, _end, mask in one.hits)  # noqa: PLR2004 - its start
+
+
+_PARTS = "，,；;：:。—"
+
+
+def _deny(one: Sentence, text: str, denial: int) -> None:
+    """Take the words of a denied part of a sentence out of it: from the mark before the denial to the one after."""
+    denied = []
+    for start, end, mask in one.hits:
+        if mask & denial:
+            latin = text[start].isascii()
+            left = max((text.rfind(mark, one.start, start) for mark in _PARTS), default=-1)
+            ends = [text.find(mark, end, one.end) for mark in ((";", " but ", " though ") if latin else _PARTS)]
+            right = min((place for place in ends if place >= 0), default=one.end)
+            denied.append((left if left >= 0 else one.start, right))
+    kept, gone = [], 0
+    for hit in one.hits:
+        if any(left <= hit[0] and hit[1] <= right for left, right in denied) and not hit[2] & denial:
+            gone |= hit[2]
+        else:
+            kept.append(hit)
+    one.hits = kept
+    one.words = 0
+    for _start, _end, mask in kept:
+        one.words |= mask
+    one.denied = gone
+
+
+def _length(reading: _Reading, match: _Match) -> int:
+    sentence = reading.sentences[match.place]
+    return sentence.end - sentence.start
+
+
+def _quote(reading: _Reading, sentence: Sentence) -> str:
+    start, end = reading.view.span(sentence.start, sentence.end)
+    return f"{reading.title}\n{reading.text}"[start:end]
+
+
+def _evidence(reading: _Reading, match: _Match) -> Evidence | None:
+    """The quote of one match with its span in its field; None when the sentence is too short to show anything."""
+    sentence = reading.sentences[match.place]
+    words = [(s, e) for s, e, mask in sentence.hits if mask & match.rule.wanted]
+    start, end = reading.view.span(sentence.start, sentence.end)
+    spans = [reading.view.span(*word) for word in words]
+    if end - start > MOST:
+        start, end = _cut(start, end, spans)
+    base, name, source = (0, "title", reading.title) if sentence.in_title else (reading.offset, "text", reading.text)
+    start, end = start - base, end - base
+    if end - start < LEAST or start < 0:
+        return None
+    marked = tuple(sorted({(s - base, e - base) for s, e in spans if start <= s - base and e - base <= end}))
+    return Evidence(name, start, end, source[start:end], match.rule.cue.text, marked)
+
+
+def _cut(start: int, end: int, spans: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    """At most 400 characters of a long sentence, around its matched words."""
+    first = min((s for s, _e in spans), default=start)
+    left = max(start, min(first - 40, end - MOST))
+    return left, min(end, left + MOST)
