@@ -18,11 +18,13 @@ from __future__ import annotations
 import math
 import re
 import zlib
+from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cache
 from importlib.resources import files
+from itertools import accumulate, combinations
 
 import numpy as np
 import numpy.typing as npt
@@ -39,6 +41,8 @@ NUMBERS_IN = 2000
 MOST_TERMS = 220
 KEYS = 8
 """Terms of an article by which others find it: its weightiest."""
+NAMES_PAIRED, TELLING = 4, 2.5
+"""Names whose pairs are keys, and the least weight of such a name."""
 RARE = 4.5
 """Terms found in fewer than one of ninety articles."""
 
@@ -77,13 +81,53 @@ class Face:
     days: int
     names: frozenset[int]
 
-    @property
     def keys(self) -> tuple[int, ...]:
-        """Signed hashes under which other articles on the event may be found: names for the other language too."""
+        """Signed hashes to be found under: the weightiest terms, and pairs of names for articles in the other language."""
+        return (*self._term_keys(), *self._name_keys(han=self.han))
+
+    def seeks(self) -> tuple[int, ...]:
+        """Signed hashes under which articles that may be on the same event are found."""
+        return (*self._term_keys(), *self._name_keys(han=not self.han))
+
+    def _term_keys(self) -> list[int]:
         weighty = sorted(self.terms, key=lambda term: (-self.terms[term], term))[:KEYS]
+        return [term - (1 << 31) for term in weighty]
+
+    def _name_keys(self, *, han: bool) -> list[int]:
         weights = catalogue()[2]
-        names = sorted(self.names, key=lambda name: (-weights[name], name))[:4]
-        return tuple([term - (1 << 31) for term in weighty] + [-(1 << 31) - 1 - name for name in names if weights[name] >= 3])
+        names = sorted((name for name in self.names if weights[name] >= TELLING), key=lambda name: (-weights[name], name))
+        return [
+            zlib.crc32(b"%d %d %d" % (han, min(pair), max(pair))) - (1 << 31)
+            for pair in combinations(names[:NAMES_PAIRED], 2)
+        ]
+
+    def packed(self) -> bytes:
+        """About 1 KB; `when` is not in it."""
+        head = [self.han, round(self.norm * 1000), self.days, len(self.title), len(self.numbers), len(self.title_numbers), len(self.names)]
+        terms = sorted(self.terms)
+        words = [*head, *self.title, *self.numbers, *self.title_numbers, *self.names, *terms]
+        weights = array("H", [min(round(self.terms[term] * 1000), 65535) for term in terms])
+        return array("I", words).tobytes() + weights.tobytes()
+
+
+def unpacked(data: bytes, when: datetime) -> Face:
+    """The face from `packed`."""
+    head = array("I", data[:28])
+    ends = list(accumulate(head[3:7]))
+    size = (len(data) - 28 - 4 * ends[-1]) // 6
+    words = array("I", data[28 : len(data) - 2 * size])
+    weights = array("H", data[len(data) - 2 * size :])
+    return Face(
+        bool(head[0]),
+        when,
+        {term: weight / 1000 for term, weight in zip(words[ends[3] :], weights, strict=True)},
+        head[1] / 1000,
+        frozenset(words[: ends[0]]),
+        frozenset(words[ends[0] : ends[1]]),
+        frozenset(words[ends[1] : ends[2]]),
+        head[2],
+        frozenset(words[ends[2] : ends[3]]),
+    )
 
 
 @cache
@@ -117,8 +161,8 @@ def face(title: str, text: str, when: datetime) -> Face:
     return Face(
         han,
         when,
-        {term: weighed[term] for term in kept},
-        norm or 1.0,
+        {term: round(weighed[term], 3) for term in kept},
+        round(norm, 3) or 1.0,
         frozenset(in_title),
         frozenset(_numbers(f"{title}\n{fold(text[:NUMBERS_IN])}")),
         frozenset(_numbers(title, least=1)),
@@ -194,7 +238,7 @@ class Weights:
     bias: float
 
 
-_WEIGHTS = Weights(1, 1, 1, 1, 1, 1, 1, 1, 1, 0)
+_WEIGHTS = Weights(1.753, 1.865, 2.207, 0.444, 0.651, -1.089, -4.515, 1.868, 0.392, -1.071)
 
 
 def attraction(a: Face, b: Face, *, conflict: int = 0) -> float | None:
@@ -259,8 +303,3 @@ def across(a: Face, b: Face) -> float | None:
     days = float(bool(a.days & b.days)) * 2 - 1 if a.days and b.days else 0.0
     hours = abs((a.when - b.when).total_seconds()) / 3600
     return -4.2 + 5.0 * mass / whole + 0.06 * min(mass, 60) + 0.7 * min(numbers, 3) + 0.4 * days - 0.02 * hours
-
-
-def aware(when: datetime) -> datetime:
-    """The instant in UTC."""
-    return when.astimezone(UTC)

@@ -193,7 +193,7 @@ class _Compiler:
             case "feed":
                 return f"a.feed = {given}"
             case "story":
-                return f"a.story_id = CAST({given} AS INTEGER)"
+                return f"a.id IN (SELECT article_id FROM place WHERE story_id = CAST({given} AS INTEGER))"
             case "agreement":
                 return (
                     f"a.id IN (SELECT article_id FROM article_agreement WHERE agreement = {given}"
