@@ -62,7 +62,14 @@ class Validators:
 
 @dataclass(frozen=True, slots=True)
 class FeedState:
-    """What the archive remembers of a feed between two polls."""
+    """What the archive remembers of a feed between two polls.
+
+    `interval` is the one its rhythm led to. `extra` holds what only `polite` and `verdict` read: `from` (the address
+    the validators belong to), `full` (last answer with a body), `moved` and `active` (a permanent redirect, an address
+    that took over), `news` and `hours` (entries seen to arrive, over how long, fading), `peak` (the fullest hours),
+    `window` and `known` (entries in the last document, share known before), `dated`, `newest`, `gap` (from its dates),
+    `overrun`, `ttl`, and after a failure its `kind`.
+    """
 
     feed: str
     validators: Validators = Validators()
@@ -78,6 +85,10 @@ class FeedState:
     interval: timedelta | None = None
     gone: bool = False
     extra: Mapping[str, Any] = field(default_factory=dict)
+
+    def retired(self, urls: tuple[str, ...]) -> bool:
+        """Whether it answered 410 at the addresses it still has; another address in feeds.yaml revives it."""
+        return self.gone and self.extra.get("gone_at") in (None, list(urls))
 
 
 @dataclass(frozen=True, slots=True)

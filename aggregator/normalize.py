@@ -40,9 +40,12 @@ _FURNITURE = re.compile(
     r"|hzh_ad|appendQr_wrap",
     re.IGNORECASE,
 )
-_MAY_HOLD_FURNITURE = re.compile(r"""(?:class|id|data-name)\s*=\s*["']?[^"'>]*?(?:ad|qr|imu|innity|spons|promo|ewm|erwei|share|relat|recom|newsl|subscr|copyr|quota|kaihu)""", re.I)
-_HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden|font-size\s*:\s*0(?:px|pt|em|;|$)", re.I)
-_MAY_HIDE = re.compile(r"""style\s*=[^>]*(?:display\s*:\s*none|visibility\s*:\s*hidden|font-size\s*:\s*0)""", re.I)
+_MAY_HOLD_FURNITURE = re.compile(
+    r"""(?:class|id|data-name)\s*=\s*["']?[^"'>]*?(?:ad|qr|imu|innity|spons|promo|ewm|erwei|share|relat|recom|newsl|subscr|copyr|quota|kaihu)""",
+    re.IGNORECASE,
+)
+_HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden|font-size\s*:\s*0(?:px|pt|em|;|$)", re.IGNORECASE)
+_MAY_HIDE = re.compile(r"""style\s*=[^>]*(?:display\s*:\s*none|visibility\s*:\s*hidden|font-size\s*:\s*0)""", re.IGNORECASE)
 
 # Whole lines that belong to the house and not to the article. Each pattern must match a line from its start.
 _HOUSE_LINE = re.compile(
@@ -64,10 +67,12 @@ _HOUSE_LINE = re.compile(
       | Advertisement\s*$ | (?:Sign\ up|Subscribe)\ (?:for|to)\ (?:our|the)\ .{0,60}(?:newsletter|alerts?|updates).{0,40}$
       | (?:Read|See)\ (?:more|also)\s*[:：]? .{0,0}$ | Continue\ reading\s*(?:\.\.\.|…|→)?\s*$
     )""",
-    re.I,
+    re.IGNORECASE,
 )
 # The mirror's own date line above a text: `Wed, 10 Nov 2021 20:36:28 GMT`.
-_DATE_LINE = re.compile(r"^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d{1,2} [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d (?:GMT|[+-]\d{4})$")
+_DATE_LINE = re.compile(
+    r"^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d{1,2} [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d (?:GMT|[+-]\d{4})$"
+)
 _SPACE = re.compile(r"[ \t\r\n\f\v\u00a0\u2002-\u200a\u202f\u205f\u3000]+")
 _ZERO_WIDTH = re.compile("[\u200b\u200e\u200f\u2060\ufeff\u00ad]")
 _TAG = re.compile(r"<[a-zA-Z/!?]|&[#a-zA-Z]")
@@ -119,7 +124,7 @@ def plain_text(html: str) -> str:
 
 def first_image(html: str) -> str:
     """The address of the first image as stated, or an empty string."""
-    if not re.search(r"<img\b", html, re.I) or _too_deep(html):
+    if not re.search(r"<img\b", html, re.IGNORECASE) or _too_deep(html):
         return ""
     for image in LexborHTMLParser(html).css("img"):
         source = (image.attributes.get("src") or image.attributes.get("data-src") or "").strip()

@@ -12,22 +12,23 @@ transaction that stores its articles, so that a crash in between makes it ask ag
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Protocol
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DataError, IntegrityError, OperationalError, StatementError
 
-from aggregator import normalize, turn
+from aggregator import normalize, polite, turn
 from aggregator.dedup import identity
 from aggregator.errors import FeedError
 from aggregator.model import (
     Arrival,
     Article,
+    ArticleId,
     Document,
+    Entry,
     Feed,
     FeedState,
     Fetched,
@@ -46,25 +47,12 @@ GROUP = 64
 NOT_MODIFIED = 304
 
 
-class Fetching(Protocol):
-    """One conditional GET; raises FetchError."""
-
-    def __call__(self, feed: Feed, url: str, validators: Validators, now: datetime) -> Fetched:
-        """Ask `url` for what changed since `validators`."""
-
-
-class Parsing(Protocol):
-    """One feed document to entries; raises ParseError."""
-
-    def __call__(self, fetched: Fetched, feed: Feed, now: datetime) -> Document:
-        """Read the body."""
-
-
-class Tagging(Protocol):
-    """The clauses of one article."""
-
-    def __call__(self, article: Article) -> Tags:
-        """Find them."""
+Fetching = Callable[[Feed, str, Validators, datetime], Fetched]
+"""One conditional GET of an address of a feed; raises FetchError."""
+Parsing = Callable[[Fetched, Feed, datetime], Document]
+"""One feed document to entries; raises ParseError."""
+Tagging = Callable[[Article], Tags]
+"""The clauses of one article."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +67,8 @@ class Parts:
     workers: int = 16
     stopped: Callable[[], bool] = field(default=lambda: False)
     complete: Callable[[Article, Feed], Article] = field(default=lambda article, _feed: article)
-    """Fetches an article's page where the feed asks for full text; called only for what is new."""
+    """Gives an article its page's text, where the feed asks for full text; called for what is new or revised,
+    in the fetching thread, and never raises: a page that fails leaves the feed's text and says so."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +79,8 @@ class Brought:
     state: FeedState
     outcome: turn.Outcome
     articles: tuple[Article, ...] = ()
+    pages: Mapping[int, Article] = field(default_factory=dict)
+    """By index in `articles`: the same article with its page's text. What an entry is, is judged by the feed's."""
 
 
 def poll(which: Sequence[Feed], parts: Parts, *, force: bool = False) -> Iterator[PollReport]:
@@ -103,7 +94,8 @@ def poll(which: Sequence[Feed], parts: Parts, *, force: bool = False) -> Iterato
     pool = ThreadPoolExecutor(max_workers=parts.workers, thread_name_prefix="fetch")
     try:
         waiting = {
-            pool.submit(ask, feed, states.get(feed.id) or FeedState(feed.id), parts, force=force) for feed in which
+            pool.submit(ask, feed, states.get(feed.id) or FeedState(feed.id), parts, force=force)
+            for feed in turn.interleaved(which)
         }
         for group in _as_completed(waiting, parts.stopped):
             yield from take_in(group, parts)
@@ -123,10 +115,8 @@ def _as_completed(waiting: set[Future[Brought]], stopped: Callable[[], bool]) ->
 def ask(feed: Feed, state: FeedState, parts: Parts, *, force: bool = False) -> Brought:
     """One feed's turn up to the archive: fetch, parse, normalize. Never raises for what a feed can do wrong."""
     now = parts.clock()
-    if not feed.urls:
-        return Brought(feed, state, turn.Outcome(PollStatus.SKIPPED, error=feed.needs or "has no address"))
-    if not force and (note := turn.must_wait(state, now)):
-        return Brought(feed, state, turn.Outcome(PollStatus.SKIPPED, error=note))
+    if (not force or not feed.urls) and (outcome := turn.skipped(feed, state, now)):
+        return Brought(feed, state, outcome)
     try:
         url, fetched = _first_answer(feed, state, parts, now)
         digest = hashlib.sha256(fetched.body).hexdigest()
@@ -134,33 +124,48 @@ def ask(feed: Feed, state: FeedState, parts: Parts, *, force: bool = False) -> B
             return Brought(feed, state, turn.Outcome(PollStatus.UNCHANGED, url=url, fetched=_light(fetched)))
         document = parts.parse(fetched, feed, now)
         brought = tuple(_article(entry, feed) for entry in document.entries)
+        pages = _pages(feed, brought, parts) if feed.fulltext else {}
     except FeedError as error:
         return Brought(feed, state, turn.failure(error))
     except Exception as error:  # noqa: BLE001 - whatever a feed sends, it stops nobody but itself
         return Brought(feed, state, turn.failure(FeedError(f"defect: {type(error).__name__}: {error}", "defect")))
     outcome = turn.Outcome(
-        PollStatus.OK, url=url, fetched=_light(fetched), body_sha256=digest, ttl=document.ttl, notes=document.notes
+        PollStatus.OK,
+        url=url,
+        fetched=_light(fetched),
+        body_sha256=digest,
+        ttl=document.ttl,
+        notes=document.notes,
+        window=polite.window(document.entries, now),
     )
-    return Brought(feed, state, outcome, brought)
+    return Brought(feed, state, outcome, brought, pages)
+
+
+def _pages(feed: Feed, arrived: Sequence[Article], parts: Parts) -> dict[int, Article]:
+    """The pages of what the archive does not know yet; looked up before the writing transaction opens."""
+    with parts.archive.reading() as connection:
+        decisions = decide(connection, feed.id, arrived)
+    wanted = [decision.index for decision in decisions if decision.arrival is not Arrival.UNCHANGED]
+    return {index: parts.complete(arrived[index], feed) for index in wanted if not parts.stopped()}
 
 
 def _first_answer(feed: Feed, state: FeedState, parts: Parts, now: datetime) -> tuple[str, Fetched]:
-    """The answer of the first address that gives one; the last address's error when none does."""
-    urls = turn.addresses(feed, state)
-    for number, url in enumerate(urls, 1):
+    """The answer of the first address that gives one; the error that tells most when none does."""
+    errors: list[FeedError] = []
+    for url in turn.addresses(feed, state):
         try:
             return url, parts.fetch(feed, url, turn.validators_for(url, state), now)
-        except FeedError:
-            if number == len(urls):
-                raise
-    raise AssertionError("a feed without an address was asked")
+        except FeedError as error:
+            # Without the traceback: it would hold what had been read so far, and this list.
+            errors.append(error.with_traceback(None))
+    raise turn.telling(errors)
 
 
 def _light(fetched: Fetched) -> Fetched:
     return replace(fetched, body=b"")
 
 
-def _article(entry: normalize.Entry, feed: Feed) -> Article:
+def _article(entry: Entry, feed: Feed) -> Article:
     article = normalize.article(entry, feed)
     return replace(article, guid=identity.guid_key(article.guid), url=identity.canonical_url(article.link))
 
@@ -183,7 +188,7 @@ def _take_in_one(connection: sa.Connection, brought: Brought, parts: Parts, now:
     if brought.articles:
         try:
             with connection.begin_nested():
-                report = _counted(report, admit(connection, brought.feed, brought.articles, parts, now))
+                report = _counted(report, admit(connection, brought, parts.tag, now))
         except (IntegrityError, DataError, StatementError, ValueError) as error:
             # One feed's strange data: its savepoint is rolled back, its validators stay old, so it is asked again.
             if isinstance(error, OperationalError):
@@ -227,28 +232,20 @@ def _counted(report: PollReport, admitted: Admitted) -> PollReport:
     )
 
 
-def admit(
-    connection: sa.Connection, feed: Feed, arrived: Sequence[Article], parts: Parts, now: datetime
-) -> Admitted:
+def admit(connection: sa.Connection, brought: Brought, tag: Tagging, now: datetime) -> Admitted:
     """Decide for each article whether it is new, a revision, or known; store, tag and relate what is not known."""
-    stored: dict[int, Article] = {}
-    decisions = decide(connection, feed.id, arrived)
-    for decision in decisions:
-        if decision.arrival is Arrival.UNCHANGED:
-            continue
-        value = parts.complete(arrived[decision.index], feed)
-        key = decision.key if value is arrived[decision.index] else identity.key_of(value)
-        if decision.arrival is Arrival.NEW:
-            [stored[decision.index]] = articles.add(connection, [(value, key)], now)
-        else:
-            of = stored[decision.after].id if decision.after is not None else decision.of
-            stored[decision.index] = articles.revise(connection, of, value, key, now)
+    decisions = decide(connection, brought.feed.id, brought.articles)
+    texts = {**dict(enumerate(brought.articles)), **brought.pages}
+    new = [one for one in decisions if one.arrival is Arrival.NEW]
+    added = articles.add(connection, [(texts[one.index], one.key) for one in new], now)
+    stored = {one.index: article for one, article in zip(new, added, strict=True)}
+    revised = [one for one in decisions if one.arrival is Arrival.REVISED]
+    for one in revised:  # oldest first, and each after the new article that it may revise
+        of = stored[one.after].id if one.after is not None else one.of or ArticleId(0)
+        stored[one.index] = articles.revise(connection, of, texts[one.index], one.key, now)
     newest = tuple({article.id: article for article in stored.values()}.values())
-    reprints = file(connection, newest, parts.tag, now)
-    counts = [decision.arrival for decision in decisions]
-    return Admitted(
-        newest, counts.count(Arrival.NEW), counts.count(Arrival.REVISED), counts.count(Arrival.UNCHANGED), reprints
-    )
+    reprints = file(connection, newest, tag, now)
+    return Admitted(newest, len(new), len(revised), len(decisions) - len(new) - len(revised), reprints)
 
 
 def decide(connection: sa.Connection, feed: str, arrived: Sequence[Article]) -> list[identity.Decision]:

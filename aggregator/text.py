@@ -16,7 +16,8 @@ CJK = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _HAN = re.compile(f"[{CJK}]")
 _LETTER = re.compile(r"[A-Za-z]")
 # A sentence ends after 。！？；… or ASCII .!? before white space, closing marks included, or at a line's end.
-_SENTENCE = re.compile(r"[^\n]*?(?:[。！？!?；;…]+[”’」』）)\"']*|\.(?:[”’)\"']*)(?=\s|$)|(?=\n)|$)", re.S)
+_SENTENCE = re.compile(r"[^\n]*?(?:[。！？!?；;…]+[”’」』）)\"']*|\.(?:[”’)\"']*)(?=\s|$)|(?=\n)|$)", re.DOTALL)
+_LAST_BEFORE_CJK = 0x2E7F
 _FULL_WIDTH = {0x3000: " "} | {code: chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}
 
 
@@ -37,7 +38,7 @@ class _Fold(dict[int, str]):
         char = _FULL_WIDTH.get(code, chr(code))
         low = char.lower()
         char = low if len(low) == 1 else char
-        if code > 0x2E7F:
+        if code > _LAST_BEFORE_CJK:
             other = simplified(char)
             char = other if len(other) == 1 else char
         self[code] = char

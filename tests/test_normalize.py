@@ -32,7 +32,10 @@ FEED = Feed("x", ("https://x.example/f",), "X", "X社", ("新闻", "X社"))
         ("<p>正文。</p><p>获取更多RSS：</p><p><a href='https://m.example'>https://m.example</a></p>", "正文。"),
         ("<p>正文。</p><p>扫描下方二维码关注我们</p>", "正文。"),
         # an attribution after each paragraph
-        ("".join(f"<p>第{n}段。</p><p>本文转自某站 https://s.example/1</p>" for n in "一二三"), "第一段。\n第二段。\n第三段。"),
+        (
+            "".join(f"<p>第{n}段。</p><p>本文转自某站 https://s.example/1</p>" for n in "一二三"),
+            "第一段。\n第二段。\n第三段。",
+        ),
         # furniture by class, id and style
         ("<p>正文很长很长。</p><div class='appendQr_wrap'>扫码</div>", "正文很长很长。"),
         ("<p>正文很长很长。</p><div id='dfp-ad-imu1'>买它</div>", "正文很长很长。"),

@@ -13,6 +13,9 @@ import click
 from aggregator.app import App
 from aggregator.errors import AggregatorError
 
+LOW = 1_000_000_000
+"""Bytes free below which an operator is warned: some months of the default feeds."""
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -93,7 +96,7 @@ def _disk(app: App) -> Iterator[Finding]:
     while not folder.exists():
         folder = folder.parent
     free = shutil.disk_usage(folder).free
-    enough = free > 1_000_000_000
+    enough = free > LOW
     advice = "" if enough else "; less than 1 GB: make room, or polling stops when it is full"
     yield Finding("disk", well=enough, sentence=f"{free / 1e9:.1f} GB free at {folder}{advice}")
 
@@ -105,7 +108,12 @@ def _libraries(_app: App) -> Iterator[Finding]:
 
     for name, version, least, why in (
         ("SQLite", sqlite3.sqlite_version, (3, 51, 3), "two writers may corrupt a WAL archive; one daemon is safe"),
-        ("expat", pyexpat.EXPAT_VERSION.removeprefix("expat_"), (2, 7, 2), "small documents may take much memory; feeds are read in a limited child"),
+        (
+            "expat",
+            pyexpat.EXPAT_VERSION.removeprefix("expat_"),
+            (2, 7, 2),
+            "small documents may take much memory; feeds are read in a limited child",
+        ),
     ):
         numbers = tuple(int(part) for part in version.split("."))
         newest = ".".join(map(str, least))
@@ -124,5 +132,7 @@ def _feeds(app: App) -> Iterator[Finding]:
         state = states.get(feed.id)
         if state and state.failing_since:
             yield Finding(
-                feed.id, well=False, sentence=f"failing since {state.failing_since:%Y-%m-%d %H:%M} UTC: {state.last_error}"
+                feed.id,
+                well=False,
+                sentence=f"failing since {state.failing_since:%Y-%m-%d %H:%M} UTC: {state.last_error}",
             )

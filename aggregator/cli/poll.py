@@ -64,7 +64,13 @@ def _watched(reports: Iterable[PollReport], total: int, *, quiet: bool) -> Itera
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    columns = (TextColumn("polling"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
+    columns = (
+        TextColumn("polling"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}"),
+    )
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("", total=total)
         for report in reports:
@@ -73,16 +79,18 @@ def _watched(reports: Iterable[PollReport], total: int, *, quiet: bool) -> Itera
 
 
 def _print(reports: Sequence[PollReport], form: str) -> None:
-    rows = [{key: value for key, value in asdict(report).items() if key not in ("kind", "notes")} for report in reports]
+    rows = [
+        {key: value for key, value in asdict(report).items() if key not in ("kind", "notes")} for report in reports
+    ]
     if form == "json":
         click.echo(json.dumps({"feeds": rows, "new": sum(r.new for r in reports)}, ensure_ascii=False, indent=1))
         return
+    if form == "table" and not sys.stdout.isatty():
+        return  # nobody looks: failures are on stderr, the rest is in the archive
     from aggregator.cli import output
 
-    if form != "table":
-        output.rows(rows, form)
-    elif sys.stdout.isatty():
-        output.rows(rows, "table")
+    output.rows(rows, form)
+    if form == "table":
         click.echo(summary(reports))
 
 

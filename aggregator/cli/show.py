@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 @click.pass_obj
 def show(app: App, article_id: int, form: str, *, evidence: bool, revisions: bool) -> None:
     """Show one article: title, where it stands, clauses, its place in a story, and the text."""
-    from aggregator.store import articles, relations, tags
+    from aggregator.store import articles, tags
+    from aggregator.store.places import places
 
     with app.archive().reading() as connection:
         article = articles.get(connection, article_id)
@@ -29,8 +30,8 @@ def show(app: App, article_id: int, form: str, *, evidence: bool, revisions: boo
             raise UsageError(f"there is no article {article_id}; `aggregator search` gives ids")
         found = tags.of(connection, [article_id]).get(article_id)
         past = articles.history(connection, article_id) if revisions else []
-        place = relations.place_of(connection, article_id)
-        copy = _reprint_of(connection, article, found, place)
+        place = places(connection, [article_id])[article_id]
+        copy = _reprint_of(connection, article, place)
     if form == "json":
         _print_json(article, found, past, place, copy)
         return
@@ -39,18 +40,17 @@ def show(app: App, article_id: int, form: str, *, evidence: bool, revisions: boo
     output.page("\n".join(_lines(article, found, past, place, copy, evidence=evidence)))
 
 
-def _reprint_of(connection: Any, article: Article, found: Tags | None, place: Any) -> list[str]:
+def _reprint_of(connection: Any, article: Article, place: Any) -> list[str]:
     """What a reprint changed of its original, in words."""
+    if place.reprint_of is None:
+        return []
     from aggregator.store import articles, tags
     from aggregator.wording import alterations
 
-    if place.reprint_of is None:
-        return []
     original = articles.get(connection, place.reprint_of)
     if original is None:
         return []
-    theirs = tags.of(connection, [original.id]).get(original.id)
-    return alterations(original, article, theirs, found)
+    return alterations(original, article, tags.of(connection, [original.id]).get(original.id))
 
 
 def _print_json(article: Article, found: Tags | None, past: list[Article], place: Any, copy: list[str]) -> None:
@@ -64,7 +64,7 @@ def _print_json(article: Article, found: Tags | None, past: list[Article], place
     click.echo(json.dumps(row, ensure_ascii=False, indent=1))
 
 
-def _lines(  # noqa: PLR0913 - everything one screen shows
+def _lines(
     article: Article, found: Tags | None, past: list[Article], place: Any, copy: list[str], *, evidence: bool
 ) -> list[str]:
     from aggregator.cli.output import safe
@@ -110,5 +110,7 @@ def _tag_lines(tag: ClauseTag, article: Article, *, full: bool) -> list[str]:
     for one in tag.evidence:
         source = getattr(article, one.field)
         lines.append(f"      {one.field} {one.start}–{one.end}, rule {one.rule}")
-        lines.append(f"      {marked(source[one.start : one.end], [(a - one.start, b - one.start) for a, b in one.words])}")
+        lines.append(
+            f"      {marked(source[one.start : one.end], [(a - one.start, b - one.start) for a, b in one.words])}"
+        )
     return lines

@@ -17,6 +17,8 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 20
+MAX_VALUES = 150_000  # nine thousand feeds have a hundred thousand; more only costs seconds
+_MAX_MISTAKES = 100
 _NULL = {"", "~", "null", "Null", "NULL"}
 # YAML 1.2, 5.1: what may not stand in a document.
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
@@ -144,10 +146,13 @@ class _Builder:
 
     mistakes: list[Mistake] = field(default_factory=list)
     anchors: set[str] = field(default_factory=set)
+    values: int = 0
 
     def note(self, event: Any, loc: Loc, what: str) -> None:
         mark = event.start_mark
         self.mistakes.append(Mistake(mark.line + 1, mark.column + 1, ".".join(map(str, loc)), what))
+        if len(self.mistakes) >= _MAX_MISTAKES:
+            raise Broken(*self.mistakes)
 
     def document(self, stream: Iterator[Any]) -> Node | None:
         root: Node | None = None
@@ -165,8 +170,10 @@ class _Builder:
     def node(self, event: Any, stream: Iterator[Any], loc: Loc) -> Node:
         mark = event.start_mark
         node = Node(None, (mark.line, mark.column), (event.end_mark.line, event.end_mark.column))
-        if len(loc) > MAX_DEPTH:
-            self.note(event, (), f"is nested more than {MAX_DEPTH} deep")
+        self.values += 1
+        if len(loc) > MAX_DEPTH or self.values > MAX_VALUES:
+            deep = f"is nested more than {MAX_DEPTH} deep"
+            self.note(event, (), deep if len(loc) > MAX_DEPTH else f"holds more than {MAX_VALUES:,} values")
             raise Broken(*self.mistakes)
         if event.anchor is not None and event.anchor not in self.anchors:  # each is said once
             self.anchors.add(event.anchor)

@@ -79,7 +79,11 @@ def _without(text: str, remove: set[str], path: Path) -> tuple[str, set[int]]:
     if feeds.flow:
         return _flow(text, feeds, [item for number, item in enumerate(items) if number not in going]), set(going)
     for number in reversed(going):
-        del lines[_first_line(items[number], lines) : _last_line(items[number], lines) + 1]
+        first, after = _first_line(items[number], lines), _last_line(items[number], lines) + 1
+        blank_after = after == len(lines) or not lines[after].strip() or number == len(items) - 1
+        if blank_after and not lines[first - 1].strip() and number:
+            first -= 1  # the empty line that set it off
+        del lines[first:after]
     if len(going) == len(items) and feeds.key:
         line = feeds.key[0]
         lines[line] = re.sub(r"^(feeds|[\"']feeds[\"']) *:", r"\g<0> []", lines[line], count=1)
@@ -106,7 +110,10 @@ def _first_line(item: Node, lines: list[str]) -> int:
 
 def _last_line(item: Node, lines: list[str]) -> int:
     """The last line with something of the item in it, comments that are indented below its dash included."""
-    line = last = _end(item)
+    line = _end(item)
+    while not lines[line].strip():
+        line -= 1  # a block of text ends where the next thing begins
+    last = line
     dash = _indent(lines[_first_line(item, lines)])
     while line + 1 < len(lines) and (not lines[line + 1].strip() or _indent(lines[line + 1]) > dash):
         line += 1
@@ -133,8 +140,6 @@ def _with(text: str, added: Sequence[dict[str, Any]], path: Path) -> str:
     feeds = _feeds(text, path)
     lines = text.splitlines(keepends=True)
     newline = "\r\n" if "\r\n" in text else "\n"
-    if lines and not lines[-1].endswith("\n"):
-        lines[-1] += newline
     items = feeds.value if isinstance(feeds.value, list) else []
     if feeds.flow and items:
         raise SettingsError(
@@ -142,22 +147,22 @@ def _with(text: str, added: Sequence[dict[str, Any]], path: Path) -> str:
             "write one feed a line, each after a dash, so that feeds can be added"
         )
     if items:
-        dash = _first_line(items[-1], lines)
-        indent, place = _indent(lines[dash]), _last_line(items[-1], lines) + 1
+        indent, place = _indent(lines[_first_line(items[-1], lines)]), _last_line(items[-1], lines) + 1
     elif feeds.key:
         line = feeds.key[0]
         lines[line] = re.sub(r":\s*(\[\s*\]|~|null)", ":", lines[line], count=1)
         indent, place = 2, line + 1
     else:
-        indent, place = 2, len(lines)
-        lines.append("feeds:" + newline)
-        place += 1
-    spaced = (
-        any(not line.strip() for line in lines[_first_line(items[-2], lines) : place]) if len(items) > 1 else False
-    )
-    blocks = [_block(feed, indent, newline) for feed in added]
-    lines[place:place] = [(newline if spaced else "") + block for block in blocks]
-    return "".join(lines)
+        indent, place = 2, len(lines) + 1
+        lines.append("feeds:")
+    spaced = len(items) > 1 and any(not line.strip() for line in lines[_first_line(items[-2], lines) : place])
+    blocks = [(newline if spaced else "") + _block(feed, indent, newline) for feed in added]
+    return "".join([*_ended(lines[:place], newline), *blocks, *lines[place:]])
+
+
+def _ended(lines: list[str], newline: str) -> list[str]:
+    """Lines that all end; the last of a file, and a new one, may not."""
+    return [line if line.endswith(("\n", "\r")) else line + newline for line in lines]
 
 
 def _block(feed: dict[str, Any], indent: int, newline: str) -> str:

@@ -30,8 +30,6 @@ BUSY_SECONDS = 60
 """How long a writer waits for another process's transaction before it gives up."""
 
 
-
-
 class Archive:
     """An open archive. Cheap to make; connections are opened when first used."""
 
@@ -53,7 +51,7 @@ class Archive:
         except DBAPIError as error:
             raise ArchiveError(f"{archive.name} cannot be read as an archive: {_cause(error)}") from error
         if found != HEAD:
-            archive._settle_version(found, write=write)
+            archive.settle_version(found, write=write)
         return archive
 
     @classmethod
@@ -88,12 +86,14 @@ class Archive:
             if "alembic_version" in tables:
                 if "article" not in tables:
                     raise ArchiveError(f"{self.name} is a database of another program; name another --archive")
-                return connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
+                found: str | None = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
+                return found
             if tables:
                 raise ArchiveError(f"{self.name} is a database of another program; name another --archive")
         return None
 
-    def _settle_version(self, found: str | None, *, write: bool) -> None:
+    def settle_version(self, found: str | None, *, write: bool) -> None:
+        """Upgrade an older schema when `write`; raise for everything that this program must not touch."""
         if found is not None and found not in _known_versions():
             raise ArchiveVersion(
                 f"{self.name} was written by a newer aggregator (schema {found}, this one knows {HEAD});"

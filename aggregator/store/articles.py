@@ -40,6 +40,7 @@ class Known:
     title: str
     content_key: str
     revision: int
+    dated: datetime | None = None
     old_keys: frozenset[str] = frozenset()
 
 
@@ -50,16 +51,15 @@ def add(connection: sa.Connection, articles: Sequence[tuple[Article, str]], now:
     """
     if not articles:
         return []
-    rows = []
-    for value, key in articles:
-        first_seen = value.first_seen or now
-        docid = search.allocate(connection, _seconds(value, first_seen, now))
-        rows.append(_row(value, key) | {"docid": docid, "first_seen": first_seen})
+    seen = [value.first_seen or now for value, _key in articles]
+    moments = [_seconds(value, first, now) for (value, _key), first in zip(articles, seen, strict=True)]
+    rows = [
+        _row(value, key) | {"docid": docid, "first_seen": first}
+        for (value, key), first, docid in zip(articles, seen, search.allocate(connection, moments), strict=True)
+    ]
     ids = _insert(connection, rows)
     search.index(connection, [(row["docid"], row["title"], row["text"]) for row in rows])
-    return [
-        _stored(value, identity, row) for (value, _key), row, identity in zip(articles, rows, ids, strict=True)
-    ]
+    return [_stored(value, identity, row) for (value, _key), row, identity in zip(articles, rows, ids, strict=True)]
 
 
 def _insert(connection: sa.Connection, rows: list[dict[str, Any]]) -> list[ArticleId]:
@@ -102,7 +102,9 @@ def known(
         *[table.c.url.in_(part) for part in _chunks(urls)],
         *[table.c.content_key.in_(part) for part in _chunks(keys)],
     ]
-    columns = [table.c[name] for name in ("id", "feed", "outlet", "guid", "url", "title", "content_key", "revision")]
+    names = ("id", "feed", "outlet", "guid", "url", "title", "content_key", "revision")
+    dated = sa.func.coalesce(table.c.updated, table.c.published, type_=table.c.updated.type).label("dated")
+    columns = [*(table.c[name] for name in names), dated]
     found = {}
     for condition in conditions:
         for row in connection.execute(sa.select(*columns).where(condition)).mappings():
@@ -128,9 +130,7 @@ def get(connection: sa.Connection, identity: int) -> Article | None:
 def fetch(connection: sa.Connection, ids: Sequence[int]) -> Iterator[Article]:
     """The articles with these ids, in this order; unknown ids are passed over."""
     for part in _chunks(ids):
-        rows = {
-            row["id"]: row for row in connection.execute(sa.select(table).where(table.c.id.in_(part))).mappings()
-        }
+        rows = {row["id"]: row for row in connection.execute(sa.select(table).where(table.c.id.in_(part))).mappings()}
         yield from (_article(rows[identity]) for identity in part if identity in rows)
 
 

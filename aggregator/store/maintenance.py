@@ -23,7 +23,10 @@ def check(archive: Archive, say: Say) -> list[str]:
         findings = _file(connection, archive.name) if archive.dialect == "sqlite" else []
         count = connection.scalar(sa.select(sa.func.count()).select_from(article)) or 0
         findings += _texts(connection)
-        findings += [f"search index: {line}; `aggregator archive check --repair` rebuilds it" for line in search.verify(connection)]
+        findings += [
+            f"search index: {line}; `aggregator archive check --repair` rebuilds it"
+            for line in search.verify(connection)
+        ]
     say(f"{archive.name}: {count} articles, {'sound' if not findings else f'{len(findings)} findings'}")
     return findings
 
@@ -53,10 +56,8 @@ def reindex(archive: Archive, say: Say) -> None:
     say(f"{archive.name}: {count} articles indexed")
 
 
-def repair(archive: Archive, say: Say) -> None:
-    """Rebuild what can be derived from the articles."""
-    from aggregator.relate import recalculate
-
+def repair(archive: Archive, say: Say, recalculate: Callable[[sa.Connection], object]) -> None:
+    """Rebuild what can be derived from the articles: the index, and by `recalculate` reprints and stories."""
     reindex(archive, say)
     with archive.writing() as connection:
         recalculate(connection)

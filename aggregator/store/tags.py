@@ -46,7 +46,7 @@ def of(connection: sa.Connection, ids: Sequence[int]) -> dict[int, Tags]:
     return {i: Tags(tuple(agreements.get(i, ())), tuple(clauses.get(i, ()))) for i in agreements.keys() | clauses}
 
 
-def judge(  # noqa: PLR0913 - a verdict is these facts
+def judge(
     connection: sa.Connection, article: int, clause: str, verdict: str, reason: str, rule: str | None, now: datetime
 ) -> None:
     """Record what an analyst said of one tag; a second word on it replaces the first."""

@@ -11,8 +11,8 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
+from aggregator import addresses
 from aggregator.errors import FetchError
 
 MAX_URL = 4096
@@ -25,8 +25,6 @@ _MAX_NAME = 253  # RFC 1035 2.3.4
 _START = re.compile(r"(https?)://([^/?#]*)", re.IGNORECASE)
 _UNWANTED = re.compile('[\x00-\x20\x7f-\x9f\\\\<>"^`{|}\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]')
 _LABEL = re.compile(r"(?!-)[^\s.\-_~!$&'()*+,;=%][^\s.~!$&'()*+,;=%]{0,62}(?<!-)", re.IGNORECASE)
-_SECRET = {"code", "key", "access_key", "token", "auth", "apikey", "api_key", "password", "secret", "sig", "signature"}
-_AUTHORITY = re.compile(r"(?<=//)[^/?#\s@]*@")
 
 # Ports on which another protocol listens that a request line could talk to (fetch.spec.whatwg.org, "bad port").
 _OTHER_PROTOCOLS = {
@@ -163,21 +161,9 @@ def _host_and_port(url: str, place: str) -> tuple[str, int]:
     return host, port
 
 
-def mask(url: str) -> str:
-    """The URL without what opens something: user and password, and parameters such as `key` and `code`."""
-    url = _AUTHORITY.sub("***@", url, count=1)
-    try:
-        parts = urlsplit(url)
-        pairs = parse_qsl(parts.query, keep_blank_values=True)
-    except ValueError:
-        return url
-    if not any(name.lower() in _SECRET for name, _ in pairs):
-        return url
-    hidden = [(name, "***" if name.lower() in _SECRET else value) for name, value in pairs]
-    return urlunsplit(parts._replace(query=urlencode(hidden, safe="*/:,")))
-
-
 def brief(url: str) -> str:
     """The URL as a message shows it: secrets masked, controls written out, at most `MAX_SHOWN` characters."""
-    shown = mask(url).encode("unicode_escape").decode() if not url.isprintable() else mask(url)
+    shown = addresses.masked(url)
+    if not shown.isprintable():
+        shown = shown.encode("unicode_escape").decode()
     return shown if len(shown) <= MAX_SHOWN else shown[: MAX_SHOWN - 1] + "…"

@@ -22,14 +22,15 @@ from urllib.parse import unquote
 
 import httpx
 
-from aggregator import polite
+from aggregator import addresses, polite
 from aggregator.errors import FetchError
-from aggregator.guard import Exceptions, brief, check_url, mask
-from aggregator.hosts import HostLimits
-from aggregator.inflate import body, coding_of, too_big
-from aggregator.localfile import read_file
+from aggregator.fetch.challenge import is_challenge
+from aggregator.fetch.guard import Exceptions, brief, check_url
+from aggregator.fetch.hosts import HostLimits
+from aggregator.fetch.inflate import body, coding_of, too_big
+from aggregator.fetch.localfile import read_file
+from aggregator.fetch.transport import CONNECTIONS, GuardedTransport, Stale
 from aggregator.model import Fetched, Validators
-from aggregator.transport import GuardedTransport
 
 MAX_REDIRECTS = 5
 MAX_HEADERS = 1000
@@ -45,6 +46,7 @@ LONGEST_HOLD = timedelta(minutes=15)
 FEED_TYPES = "application/atom+xml, application/rss+xml, application/feed+json, application/xml;q=0.9, */*;q=0.5"
 PAGE_TYPES = "text/html, application/xhtml+xml, */*;q=0.5"
 
+_FEEDS = FEED_TYPES.encode()
 _REDIRECTS = {301, 302, 303, 307, 308}
 _PERMANENT = {301, 308}
 _GOOD = {200, 201, 203}
@@ -168,14 +170,14 @@ class Fetcher:
         host = _host(hop.url)
         transport = self._borrow(hop.url.scheme)
         try:
-            response = transport.handle_request(request)
+            response = _sent(transport, request)
             try:
                 if len(response.headers.raw) > MAX_HEADERS:
                     raise FetchError(f"{host} sent {len(response.headers.raw)} header lines.", "protocol")
                 if response.status_code in _REDIRECTS:
                     return self._next(hop, response)
                 self._check_status(hop, response, asked)
-                return self._fetched(hop, response, asked)
+                return self._fetched(hop, response, asked, deadline)
             finally:
                 response.close()
         except httpx.HTTPError as error:  # only from transports that tests put in
@@ -228,32 +230,40 @@ class Fetcher:
         status, now = response.status_code, asked.now
         if status in _GOOD or (status == HTTPStatus.NOT_MODIFIED and asked.validators != _NO_VALIDATORS):
             return
-        wait = polite.retry_after(_header(response, "retry-after"), now)
+        wait = _retry_after(response, now)
+        if _header(response, "cf-mitigated") == "challenge":
+            raise FetchError(
+                f"{_host(hop.url)} shows a challenge page to robots; ask its owner.", "challenge", code=status
+            )
         if status == HTTPStatus.TOO_MANY_REQUESTS:
             self.hosts.hold(hop.url, now + min(max(wait or THROTTLED, THROTTLED), LONGEST_HOLD))
-        raise _status_error(_host(hop.url), status, wait)
+        raise _status_error(_host(hop.url), status, wait, redirected=bool(hop.seen))
 
-    def _fetched(self, hop: _Hop, response: httpx.Response, asked: _Asked) -> Fetched:
+    def _fetched(self, hop: _Hop, response: httpx.Response, asked: _Asked, deadline: float) -> Fetched:
         host = _host(hop.url)
         unchanged = response.status_code == HTTPStatus.NOT_MODIFIED
-        content = self._body(response, host, 0 if unchanged else asked.max_size)
+        content = self._body(response, host, 0 if unchanged else asked.max_size, deadline)
+        if asked.accept == _FEEDS and is_challenge(content):
+            raise FetchError(
+                f"{host} shows a challenge page to robots instead of the feed; ask its owner.", "challenge"
+            )
         given = _validators(response)
         if unchanged:
             had = asked.validators
             given = Validators(given.etag or had.etag, given.last_modified or had.last_modified)
         moved = hop.permanent and hop.seen and not hop.userinfo and not self.hosts.is_rsshub(hop.url)
         return Fetched(
-            url=mask(str(hop.url)),
+            url=addresses.masked(str(hop.url)),
             status=response.status_code,
             body=content,
             content_type=_header(response, "content-type"),
             validators=given,
-            retry_after=polite.retry_after(_header(response, "retry-after"), asked.now),
+            retry_after=_retry_after(response, asked.now),
             max_age=polite.max_age(_header(response, "cache-control")),
             permanent_url=str(hop.url) if moved else None,
         )
 
-    def _body(self, response: httpx.Response, host: str, max_size: int) -> bytes:
+    def _body(self, response: httpx.Response, host: str, max_size: int, deadline: float) -> bytes:
         stream = response.extensions.get("network_stream")
         if stream is not None:
             stream.expect(max_size + _FRAMING)
@@ -261,7 +271,7 @@ class Fetcher:
         length = _header(response, "content-length") or ""
         if length.isdecimal() and max_size and int(length[:20]) > max_size:
             raise too_big(host, max_size)
-        return body(response.stream, coding, host, max_size)  # type: ignore[arg-type]  # sync transports only
+        return body(response.stream, coding, host, max_size, deadline)  # type: ignore[arg-type]  # sync transports only
 
     # --- connections --------------------------------------------------------------------------------------------
 
@@ -283,6 +293,16 @@ class Fetcher:
 
 
 # --- reading answers ------------------------------------------------------------------------------------------------
+
+
+def _sent(transport: httpx.BaseTransport, request: httpx.Request) -> httpx.Response:
+    """The head of the answer; asked again where only kept connections turn out to be closed (each is tried once)."""
+    for _ in range(CONNECTIONS):
+        try:
+            return transport.handle_request(request)
+        except Stale:
+            continue
+    return transport.handle_request(request)
 
 
 def _parse(url: str) -> httpx.URL:
@@ -317,6 +337,14 @@ def _header(response: httpx.Response, name: str) -> str | None:
     return next((value.decode("latin-1") for key, value in response.headers.raw if key.lower() == wanted), None)
 
 
+def _retry_after(response: httpx.Response, now: datetime) -> timedelta | None:
+    """Counted from the server's own clock where it tells it: ours or its may be wrong."""
+    value = _header(response, "retry-after")
+    if value is None:
+        return None
+    return polite.retry_after(value, polite.http_date(_header(response, "date") or "") or now)
+
+
 def _location(response: httpx.Response) -> str:
     raw = (_header(response, "location") or "").encode("latin-1")
     try:
@@ -340,6 +368,7 @@ def _sendable(value: str | None) -> str | None:
     return value if ok else None
 
 
+_LATER = ("http", "it is asked again later")
 _ADVICE: Mapping[int, tuple[str, str]] = {
     204: ("empty", "nothing came; it is asked again later"),
     205: ("empty", "nothing came; it is asked again later"),
@@ -352,8 +381,9 @@ _ADVICE: Mapping[int, tuple[str, str]] = {
 }
 
 
-def _status_error(host: str, status: int, wait: timedelta | None) -> FetchError:
+def _status_error(host: str, status: int, wait: timedelta | None, *, redirected: bool) -> FetchError:
     # The server's own reason phrase is not repeated: it may hold anything.
     name = HTTPStatus(status).phrase if status in HTTPStatus._value2member_map_ else "no known status"
-    kind, advice = _ADVICE.get(status, ("http", "it is asked again later"))
+    # Where a redirect leads to may be gone for now only: a feed is retired by its own address alone.
+    kind, advice = _ADVICE.get(404 if redirected and status == HTTPStatus.GONE else status, _LATER)
     return FetchError(f"{host} answered {status} ({name}): {advice}.", kind, code=status, retry_after=wait)

@@ -19,7 +19,7 @@ _GRACE = timedelta(hours=24)
 _FARTHEST_ZONE = timedelta(hours=14)
 
 _MONTHS: dict[str, int] = {}
-for _number, _names in enumerate(
+for _month, _names in enumerate(
     (
         "jan january januar jän jänner janvier janv enero ene gennaio gen janeiro янв января январь 一月 1月 01月",
         "feb february februar février févr fév fevrier febrero febbraio fevereiro fev фев февраля февраль 二月 2月 02月",
@@ -36,7 +36,7 @@ for _number, _names in enumerate(
     ),
     1,
 ):
-    _MONTHS.update(dict.fromkeys(_names.split(), _number))
+    _MONTHS.update(dict.fromkeys(_names.split(), _month))
 
 _HOURS = {
     "z": 0, "utc": 0, "gmt": 0, "ut": 0, "wet": 0, "west": 1, "bst": 1, "cet": 1, "mez": 1, "cest": 2, "mesz": 2, "eet": 2,
@@ -64,6 +64,10 @@ _AGO = {
     "星": 604800,
 }
 _AGO_EN = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_NOON, _LATE_NOON = 12, 3  # 中午1点 is one in the afternoon
+_EVENING = frozenset({"晚上", "晚间", "晚間", "晚"})
+_AFTERNOON = _EVENING | {"下午", "傍晚", "오후"}
+_MORNING = frozenset({"凌晨", "上午", "오전"})
 _DAYS = {"今": 0, "昨": 1, "前": 2}
 
 _TIME = re.compile(
@@ -105,12 +109,17 @@ _SINCE = re.compile(
 )
 _SINCE_EN = re.compile(
     r"(?P<count>\d{1,4}|an?|one)\s*(?P<unit>s|m|h|d|w|secs?|seconds?|mins?|minutes?|hrs?|hours?|days?|weeks?)\s+ago$",
-    re.I,
+    re.IGNORECASE,
+)
+_USUAL_ISO = re.compile(r"[12]\d{3}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{3})?(?:Z|[+-](?:0\d|1[0-3]):[0-5]\d)", re.ASCII)
+_USUAL_RFC = re.compile(
+    r"(?:[A-Z][a-z]{2}, )?(\d{1,2}) ([A-Z][a-z]{2}) ([12]\d{3}) (\d\d):(\d\d):(\d\d) (?:GMT|UTC|Z|([+-])(\d\d):?(\d\d))",
+    re.ASCII,
 )
 _WEEKDAY = re.compile(r"[（(]?(?:星期|周|週|礼拜|禮拜)[一二三四五六日天][）)]?,?，?|[월화수목금토일]요일")
 _LABEL = re.compile(
     r"^(?:发布时间|發布時間|发表时间|更新时间|发布于|發佈於|发表于|更新于|时间|日期|published|updated|posted)(?: on)?\s*[:：]?\s*",
-    re.I,
+    re.IGNORECASE,
 )
 _NUMERAL = re.compile(
     "[〇零○一二三四五六七八九十廿卅]+(?=\\s*[年月日号號时時點点分秒天小个個周週星])|(?<=[年月])[〇零○一二三四五六七八九十廿卅]+$|[两兩](?=[个個]?[小天分秒周週日])"
@@ -124,7 +133,11 @@ def parse_date(text: str, timezone: str, now: datetime | None = None) -> datetim
         text: RFC 822 with its common faults, ISO 8601, Chinese forms, epoch seconds or milliseconds.
         timezone: IANA name; where a time without a zone is (unknown names count as UTC).
         now: aware; without it relative (`3小时前`) and year-less (`11月11日`) forms are unknown, and no future is refused.
+
     """
+    usual = _usual(text)
+    if usual is not None:
+        return _bounded(usual, now)
     plain = _plain(text)
     if not plain or len(plain) > _LONGEST:
         return None
@@ -137,6 +150,28 @@ def parse_date(text: str, timezone: str, now: datetime | None = None) -> datetim
         except (ValueError, OverflowError):
             continue
     return None
+
+
+def _usual(text: str) -> datetime | None:
+    """The two forms that nine of ten feeds use, with a zone, read at once; None for all others."""
+    if _USUAL_ISO.fullmatch(text):
+        try:
+            return datetime.fromisoformat(text).astimezone(UTC)
+        except (ValueError, OverflowError):
+            return None
+    found = _USUAL_RFC.fullmatch(text)
+    month = _MONTHS.get(found[2].lower()) if found else None
+    if not found or not month:
+        return None
+    try:
+        local = datetime(int(found[3]), month, int(found[1]), int(found[4]), int(found[5]), int(found[6]), tzinfo=UTC)
+    except ValueError:
+        return None
+    hours, minutes = int(found[8] or 0), int(found[9] or 0)
+    if hours > 13 or minutes > 59:  # noqa: PLR2004 - the careful reader decides about odd zones
+        return None
+    offset = timedelta(hours=hours, minutes=minutes)
+    return local + offset if found[7] == "-" else local - offset
 
 
 def _bounded(found: datetime, now: datetime | None) -> datetime | None:
@@ -270,11 +305,12 @@ def _clock(found: dict[str, str | None]) -> timedelta | None:
     """Time since midnight; 24:00 is the day's end and :60 a leap second."""
     hour, minute, second = (int(found.get(part) or 0) for part in ("hour", "minute", "second"))
     part, half = found.get("part") or "", (found.get("half") or "").lower()[:1]
-    if (half == "p" or part in {"下午", "傍晚", "晚上", "晚间", "晚間", "晚", "오후"}) and hour < 12:  # noqa: PLR2004
-        hour += 12
-    elif part == "中午" and hour < 3:  # noqa: PLR2004 - 中午1点 is one in the afternoon
-        hour += 12
-    elif (half == "a" or part in {"凌晨", "上午", "오전"}) and hour == 12:  # noqa: PLR2004
+    if part in _EVENING and hour == _NOON:
+        return None  # 晚上12点 is the end of the day to some and its beginning to others
+    is_afternoon = half == "p" or part in _AFTERNOON or (part == "中午" and hour < _LATE_NOON)
+    if is_afternoon and hour < _NOON:
+        hour += _NOON
+    elif (half == "a" or part in _MORNING) and hour == _NOON:
         hour = 0
     whole = timedelta(hours=hour, minutes=minute, seconds=second)
     return whole if minute < 60 and second <= 60 and whole <= timedelta(days=1) else None  # noqa: PLR2004
@@ -283,6 +319,7 @@ def _clock(found: dict[str, str | None]) -> timedelta | None:
 def _zone(word: str, zone: tzinfo) -> tzinfo | None:
     """The zone that a word or an offset names; the feed's own where there is none, None where it is unknown."""
     word = re.sub(r"\s*\([^()]*\)?$", "", word).strip().rstrip(".")
+    word = re.sub(r"^([+-]\d{4}) [A-Z]{3,4}$", r"\1", word)  # Go's `+0800 CST`
     if not word:
         return zone
     if word.lower() == "cst":

@@ -46,7 +46,7 @@ class _Lane:
 class HostLimits:
     """Turns per host; thread-safe. `clock` and `sleep` are the monotonic clock's, in seconds.
 
-    `free` are `host:port` pairs without limits, `per_route` those of RSSHub instances.
+    `free` are `host:port` pairs without limits, `per_route` those of RSSHub instances (`host` alone: on any port).
     """
 
     def __init__(
@@ -72,11 +72,11 @@ class HostLimits:
     def key(self, url: Place) -> str:
         """Whose limit a URL falls under: its `host:port`, with the path where routes are limited one by one."""
         pair = _pair(url)
-        return f"{pair}{url.path}" if pair in self._per_route or pair in self._free else pair
+        return f"{pair}{url.path}" if pair in self._free or self.is_rsshub(url) else pair
 
     def is_rsshub(self, url: Place) -> bool:
         """Whether the URL belongs to an RSSHub instance."""
-        return _pair(url) in self._per_route
+        return not self._per_route.isdisjoint((_pair(url), url.host.lower()))
 
     def hold(self, url: Place, until: datetime) -> None:
         """Leave a host (or a route) alone until then: what a 429 asks for."""
