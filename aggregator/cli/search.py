@@ -131,18 +131,24 @@ def _reading(app: App) -> Iterator[sqlite3.Connection]:
 
 
 def _names(app: App) -> dict[str, tuple[str, ...]]:
-    """For each name of an agreement or of what clauses speak of, the others."""
+    """For each name of an agreement, a clause or what clauses speak of, the others; folded as search folds.
+
+    A word in several lists takes the shortest: long ones gather what is only related.
+    """
     from aggregator import catalogue
+    from aggregator.text import simplified
 
     known = catalogue.load(app.settings.agreements)
     groups = [one.names for one in known.agreements]
-    groups += [words for one in known.agreements for words in one.concepts.values()]
-    groups += [*known.concepts.values(), *(tuple(clause.title.values()) for a in known.agreements for clause in a.clauses)]
+    groups += [tuple(clause.title.values()) for one in known.agreements for clause in one.clauses]
+    groups += [words for one in (known, *known.agreements) for words in one.concepts.values()]
     found: dict[str, tuple[str, ...]] = {}
     for group in groups:
-        names = tuple(dict.fromkeys(word.rstrip("*") for word in group if "@" not in word))
+        names = tuple(word for word in group if not set(word) & set("@*&+()"))
         for name in names:
-            found[name.lower()] = tuple(dict.fromkeys((*found.get(name.lower(), ()), *names)))
+            key = simplified(name).lower()
+            if key not in found or len(found[key]) > len(names):
+                found[key] = names
     return found
 
 
