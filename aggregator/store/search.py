@@ -46,13 +46,12 @@ BATCH = 500
 
 def allocate(connection: sa.Connection, seconds: Sequence[int]) -> list[int]:
     """Free docids for articles dated `seconds` after 2000-01-01 UTC, all to be stored in this transaction."""
+    given: dict[int, int] = {}
     taken: set[int] = set()
-    docids = []
-    for moment in seconds:
-        docid = _free(connection, moment // SLOT, taken)
-        taken.add(docid)
-        docids.append(docid)
-    return docids
+    for place in sorted(range(len(seconds)), key=seconds.__getitem__):
+        given[place] = _free(connection, seconds[place] // SLOT, taken)
+        taken.add(given[place])
+    return [given[place] for place in range(len(seconds))]
 
 
 def _free(connection: sa.Connection, slot: int, taken: set[int]) -> int:
