@@ -228,7 +228,7 @@ class _Compiler:
             case "feed":
                 return f"f.feed = {given}"
             case "story":
-                return f"f.id IN ({_IN_STORY} = CAST({given} AS INTEGER))"
+                return f"f.id IN (SELECT article_id FROM place WHERE story_id = CAST({given} AS INTEGER))"
             case "agreement":
                 return (
                     f"f.id IN (SELECT article_id FROM article_agreement WHERE agreement = {given}"
