@@ -70,9 +70,19 @@ class Searchable:
 
     def _tag(self, number: int, clause: str) -> None:
         agreement = clause.partition("/")[0]
-        row = {"article_id": number, "clause": clause, "agreement": agreement, "relation": "discusses", "score": 1.0, "catalogue": "", "evidence": []}
+        row = {
+            "article_id": number,
+            "clause": clause,
+            "agreement": agreement,
+            "relation": "discusses",
+            "score": 1.0,
+            "catalogue": "",
+            "evidence": [],
+        }
         self.connection.execute(sa.insert(clause_tag), row)
-        self.connection.execute(sa.insert(article_agreement).prefix_with("OR IGNORE"), {"article_id": number, "agreement": agreement})
+        self.connection.execute(
+            sa.insert(article_agreement).prefix_with("OR IGNORE"), {"article_id": number, "agreement": agreement}
+        )
 
     def revise(self, number: int, title: str, text: str) -> None:
         """The outlet changed article `number`."""
@@ -127,8 +137,20 @@ def posts(folder) -> list[Doc]:
         lang = "zh" if re.search("[\u4e00-\u9fff]", title) else "en"
         when = datetime.fromisoformat(facts["date"]).astimezone(UTC)
         number = len(docs)
-        clauses = tuple(f"{name}/{number % 7 + 1}" for name, every in (("alpha-2021", 3), ("beta-2023", 5)) if not number % every)
-        docs.append(Doc(title, text, when if number % 10 else None, facts["author"], lang, clauses=clauses, first_seen=when + timedelta(hours=3)))
+        clauses = tuple(
+            f"{name}/{number % 7 + 1}" for name, every in (("alpha-2021", 3), ("beta-2023", 5)) if not number % every
+        )
+        docs.append(
+            Doc(
+                title,
+                text,
+                when if number % 10 else None,
+                facts["author"],
+                lang,
+                clauses=clauses,
+                first_seen=when + timedelta(hours=3),
+            )
+        )
     return docs
 
 
@@ -140,7 +162,12 @@ S2T = opencc.OpenCC("s2t")
 def drawn(docs: list[Doc], count: int, seed: int) -> list[str]:
     """Queries of every kind, drawn from the texts themselves, so that most of them find something."""
     chance = random.Random(seed)
-    kinds = (*("han1 han2 han3 han4 phrase english word mixed other part and or not brackets".split()), "field", "title", "dates")
+    kinds = (
+        *("han1 han2 han3 han4 phrase english word mixed other part and or not brackets".split()),
+        "field",
+        "title",
+        "dates",
+    )
     return [_one(chance, docs, kinds[number % len(kinds)]) for number in range(count)]
 
 
@@ -177,14 +204,32 @@ def _one(chance: random.Random, docs: list[Doc], kind: str) -> str:  # noqa: C90
         case "brackets":
             return f"({_han(chance, docs, 2)} OR title:{_han(chance, docs, 2)}) -({_han(chance, docs, 1)} {_han(chance, docs, 3)})"
         case "field":
-            field = chance.choice((f'outlet:"{doc.outlet}"', f"lang:{doc.lang}", "clause:alpha-2021/3", "clause:beta-2023", "agreement:alpha-2021"))
-            return f"{field} {_han(chance, docs, 2)}" if chance.random() < 0.7 else f"-{field} OR {_han(chance, docs, 3)}"
+            field = chance.choice(
+                (
+                    f'outlet:"{doc.outlet}"',
+                    f"lang:{doc.lang}",
+                    "clause:alpha-2021/3",
+                    "clause:beta-2023",
+                    "agreement:alpha-2021",
+                )
+            )
+            return (
+                f"{field} {_han(chance, docs, 2)}" if chance.random() < 0.7 else f"-{field} OR {_han(chance, docs, 3)}"
+            )
         case "title":
             at = chance.randrange(len(doc.title))
-            return 'title:"' + doc.title[at : at + chance.randrange(1, 6)].replace('"', "").strip() + 'a"'[1:] if doc.title[at].strip('"').strip() else "title:a"
+            return (
+                'title:"' + doc.title[at : at + chance.randrange(1, 6)].replace('"', "").strip() + 'a"'[1:]
+                if doc.title[at].strip('"').strip()
+                else "title:a"
+            )
         case _:
             day = f"{doc.when:%Y-%m-%d}"
-            return f"{chance.choice(('since', 'until'))}:{day} {_han(chance, docs, 2)}" if chance.random() < 0.7 else f"since:{day} until:{day}"
+            return (
+                f"{chance.choice(('since', 'until'))}:{day} {_han(chance, docs, 2)}"
+                if chance.random() < 0.7
+                else f"since:{day} until:{day}"
+            )
 
 
 def _han(chance: random.Random, docs: list[Doc], length: int) -> str:

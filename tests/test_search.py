@@ -93,10 +93,15 @@ def test_300_queries_find_what_a_scan_finds(corpus, capsys):
 def test_fuzzed_queries_give_results_or_a_query_error(corpus):
     """2,000 made of the language's own signs and of the corpus; 20,000 in benchmarks/search.py."""
     chance = random.Random(11)
-    parts = [*drawn(corpus.docs, 60, seed=8), *'" ( ) - OR AND NOT NEAR * ^ : title: outlet: clause: story:1 since:7d \' ; -- {a} \x00 % _ 中 é 😀 "" a*'.split()]
+    parts = [
+        *drawn(corpus.docs, 60, seed=8),
+        *'" ( ) - OR AND NOT NEAR * ^ : title: outlet: clause: story:1 since:7d \' ; -- {a} \x00 % _ 中 é 😀 "" a*'.split(),
+    ]
     refused = 0
     for _number in range(2000):
-        query = "".join(chance.choice(parts) + chance.choice(("", " ", " ", "\u3000")) for _ in range(chance.randrange(1, 7)))
+        query = "".join(
+            chance.choice(parts) + chance.choice(("", " ", " ", "\u3000")) for _ in range(chance.randrange(1, 7))
+        )
         try:
             search.find(corpus.connection, parse(query, NOW), rank=chance.random() < 0.2, candidates=50)
         except QueryError:
@@ -224,7 +229,18 @@ def test_docids_are_unique_and_in_order():
         assert all(docid >= moment // search.SLOT for docid, moment in zip(docids, seconds, strict=True))
         taken |= dict(zip(docids, seconds, strict=True))
         rows = [
-            {"docid": docid, "feed": "", "outlet": "", "content_key": "", "first_seen": NOW, "categories": [], "extra": {}, "title": "", "text": "", "html": ""}
+            {
+                "docid": docid,
+                "feed": "",
+                "outlet": "",
+                "content_key": "",
+                "first_seen": NOW,
+                "categories": [],
+                "extra": {},
+                "title": "",
+                "text": "",
+                "html": "",
+            }
             for docid in docids
         ]
         connection.execute(sa.insert(schema.article), rows)
@@ -241,7 +257,9 @@ def test_ties_take_no_longer_and_longer():
 
 def test_an_outlet_by_part_of_its_name():
     """Exactly so called first; else those whose name holds it, in any script; a note when there is none."""
-    archive = Searchable([Doc("a", "b", outlet="中央社CNA"), Doc("a", "b", outlet="BBC"), Doc("a", "b", outlet="BBC 中文")])
+    archive = Searchable(
+        [Doc("a", "b", outlet="中央社CNA"), Doc("a", "b", outlet="BBC"), Doc("a", "b", outlet="BBC 中文")]
+    )
     assert archive.find(parse("outlet:bbc", NOW)).ids == (2,)
     assert set(archive.find(parse("outlet:中文", NOW)).ids) == {3}
     assert archive.find(parse("outlet:cna", NOW)).ids == (1,)
@@ -253,7 +271,9 @@ def test_an_outlet_by_part_of_its_name():
 def test_a_date_corrected_later_still_counts():
     """The docid keeps the first date; filters go by what the article says now."""
     archive = Searchable([Doc("a", "甲烷", FIRST), Doc("b", "甲烷", FIRST + timedelta(days=9))])
-    archive.connection.execute(sa.update(schema.article).where(schema.article.c.id == 1).values(published=FIRST + timedelta(days=30)))
+    archive.connection.execute(
+        sa.update(schema.article).where(schema.article.c.id == 1).values(published=FIRST + timedelta(days=30))
+    )
     assert archive.find(parse("甲烷 since:2021-11-20", NOW)).ids == (1,)
     assert archive.find(parse("甲烷 until:2021-11-20", NOW)).ids == (2,)
 

@@ -82,8 +82,8 @@ def hits(connection: sqlite3.Connection, ids: Sequence[int]) -> list[Hit]:
     """The articles with these ids, in this order."""
     wanted = (json.dumps(list(ids)),)
     rows = connection.execute(
-        "SELECT id, feed, outlet, title, coalesce(url, link), lang, published, first_seen, text FROM article"
-        " WHERE id IN (SELECT value FROM json_each(?))",
+        "SELECT id, feed, outlet, title, coalesce(url, link), lang, published, first_seen, text, story_id, reprint_of"
+        " FROM article LEFT JOIN place ON article_id = id WHERE id IN (SELECT value FROM json_each(?))",
         wanted,
     )
     by_id = {row[0]: row for row in rows}
@@ -92,7 +92,7 @@ def hits(connection: sqlite3.Connection, ids: Sequence[int]) -> list[Hit]:
     return [
         Hit(
             *row[:6], _instant(row[6]), datetime.fromisoformat(row[7]), row[8],
-            clauses.get(row[0], ()), agreements.get(row[0], ()),
+            clauses.get(row[0], ()), agreements.get(row[0], ()), row[9], row[10],
         )
         for row in (by_id[identity] for identity in ids if identity in by_id)
     ]  # fmt: skip
@@ -163,9 +163,7 @@ def _newest(connection: sqlite3.Connection, plan: Plan, limit: int, offset: int)
     return [row[0] for row in connection.execute(sql, {**plan.params, "limit": limit, "offset": offset})]
 
 
-def _best(
-    connection: sqlite3.Connection, plan: Plan, limit: int, offset: int, seen: list[int] | None
-) -> list[int]:
+def _best(connection: sqlite3.Connection, plan: Plan, limit: int, offset: int, seen: list[int] | None) -> list[int]:
     """By BM25 over unique terms, a term in the title counting once more.
 
     `seen` are all matches where they are known; otherwise texts are looked at in the order of the scores.

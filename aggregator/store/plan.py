@@ -20,7 +20,6 @@ CANDIDATES = 2_000
 MOST_WORDS = 300
 """Words of the vocabulary in one expression; a needle inside more of them is frequent and found by looking."""
 _SCAN = 5_000
-_IN_STORY = "SELECT article_id FROM story_article WHERE story_id"
 _NOTHING = '"\x80\x80"'  # no document has this term
 _WHEN = "coalesce(f.published, f.first_seen)"
 _FACETS = "article f INDEXED BY ix_article_facets"
@@ -64,7 +63,9 @@ class Plan:
         conditions = [*self.filters, *looks]
         tables = _FACETS
         if self.match is not None:
-            tables = f"article_fts CROSS JOIN {_FACETS} ON f.docid = article_fts.rowid" if conditions else "article_fts"
+            tables = (
+                f"article_fts CROSS JOIN {_FACETS} ON f.docid = article_fts.rowid" if conditions else "article_fts"
+            )
             conditions.insert(0, "article_fts MATCH :match")
         if looks:
             tables += " CROSS JOIN article a ON a.id = f.id"
@@ -90,9 +91,7 @@ def compiled(connection: sqlite3.Connection, query: Node) -> Plan:
             (looks if "holds(" in condition else filters).append(f"({condition})")
     params = compiler.params | ({"match": bound.upper} if bound.upper is not None else {})
     params |= (dated := _span(connection, query.parts if isinstance(query, And) else (query,)))
-    return Plan(
-        bound.upper, tuple(filters), tuple(looks), params, bool(dated), bound.ranking, tuple(compiler.notes)
-    )
+    return Plan(bound.upper, tuple(filters), tuple(looks), params, bool(dated), bound.ranking, tuple(compiler.notes))
 
 
 def _span(connection: sqlite3.Connection, parts: tuple[Node, ...]) -> dict[str, int]:
@@ -228,7 +227,9 @@ class _Compiler:
             case "feed":
                 return f"f.feed = {given}"
             case "story":
-                return f"f.id IN (SELECT article_id FROM place WHERE story_id = CAST({given} AS INTEGER))"
+                number = f"CAST({given} AS INTEGER)"
+                older = f"SELECT story_id FROM story_alias WHERE old = {number}"  # noqa: S608 - values are bound
+                return f"f.id IN (SELECT article_id FROM place WHERE story_id = {number} OR story_id IN ({older}))"
             case "agreement":
                 return (
                     f"f.id IN (SELECT article_id FROM article_agreement WHERE agreement = {given}"
