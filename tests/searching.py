@@ -39,6 +39,7 @@ class Doc:
 
     @property
     def when(self) -> datetime:
+        """Published, else first seen."""
         return self.published or self.first_seen
 
 
@@ -101,7 +102,7 @@ class Searchable:
         """The ids that a look at every article gives."""
         return {number for number in range(1, len(self.docs) + 1) if self.meets(number, tree)}
 
-    def meets(self, number: int, tree) -> bool:
+    def meets(self, number: int, tree) -> bool:  # noqa: PLR0911 - one for each kind of node
         """Whether an article is what the tree asks for."""
         doc = self.docs[number - 1]
         match tree:
@@ -163,7 +164,22 @@ def drawn(docs: list[Doc], count: int, seed: int) -> list[str]:
     """Queries of every kind, drawn from the texts themselves, so that most of them find something."""
     chance = random.Random(seed)
     kinds = (
-        *("han1 han2 han3 han4 phrase english word mixed other part and or not brackets".split()),
+        *(
+            "han1",
+            "han2",
+            "han3",
+            "han4",
+            "phrase",
+            "english",
+            "word",
+            "mixed",
+            "other",
+            "part",
+            "and",
+            "or",
+            "not",
+            "brackets",
+        ),
         "field",
         "title",
         "dates",

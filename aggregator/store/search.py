@@ -30,8 +30,10 @@ DDL = (
     "CREATE VIRTUAL TABLE article_fts USING fts5(terms, content='', detail=none, tokenize='ascii')",
     "INSERT INTO article_fts(article_fts, rank) VALUES('hashsize', 16777216)",
     "CREATE TABLE article_word(id INTEGER PRIMARY KEY, word TEXT NOT NULL UNIQUE)",
-    "CREATE VIRTUAL TABLE article_word_fts USING fts5(word, content='article_word', content_rowid='id',"
-    " detail=none, tokenize='trigram')",
+    (
+        "CREATE VIRTUAL TABLE article_word_fts"
+        " USING fts5(word, content='article_word', content_rowid='id', detail=none, tokenize='trigram')"
+    ),
     "CREATE TABLE article_traditional(docid INTEGER PRIMARY KEY)",
     "CREATE TABLE article_slot(home INTEGER PRIMARY KEY, next INTEGER NOT NULL)",
 )
