@@ -168,13 +168,14 @@ def settle(connection: sa.Connection, ids: Collection[int]) -> None:
     before = relations.placed(connection, ids)
     together = relations.in_stories(connection, {s for s, _ in before.values() if s is not None})
     near = set(ids).union(*together.values())
-    likenesses = relations.copies_around(connection, near)
     scores = relations.scores_around(connection, near, groups.JOINS)
-    members = near | {member for pair in (*likenesses, *scores) for member in pair}
+    near |= {member for pair in scores for member in pair}
+    likenesses = relations.copies_around(connection, near)
+    members = near | {member for pair in likenesses for member in pair}
     words = relations.verdicts(connection, members)
     original = _originals(connection, members, likenesses, words)
     clusters = groups.clusters(
-        members,
+        near,
         scores,
         together={*words["one story"], *_near_copies(original, likenesses, scores)} - words["two stories"],
         apart=words["two stories"],
