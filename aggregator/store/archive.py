@@ -24,6 +24,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 
 from aggregator.errors import ArchiveBusy, ArchiveError, ArchiveVersion
+from aggregator.store import postgres
 from aggregator.store.schema import HEAD
 
 BUSY_SECONDS = 60
@@ -37,6 +38,7 @@ class Archive:
         self._engine = engine
         self.name = name
         self.path = path
+        self._turnstile = postgres.Turnstile()
 
     @classmethod
     def open(cls, url: str, *, write: bool = False) -> Archive:
@@ -57,7 +59,7 @@ class Archive:
     @classmethod
     def _connect(cls, url: str, *, write: bool) -> Archive:
         try:
-            parsed = make_url(url if "://" in url else f"sqlite:///{Path(url).expanduser()}")
+            parsed = postgres.normal(make_url(url if "://" in url else f"sqlite:///{Path(url).expanduser()}"))
             path = Path(parsed.database) if parsed.drivername.startswith("sqlite") and parsed.database else None
             if path is not None:
                 _check_file(path, write=write)
@@ -69,6 +71,8 @@ class Archive:
         if path is not None:
             sa.event.listen(engine, "connect", _set_pragmas)
             sa.event.listen(engine, "begin", _begin)
+        else:
+            postgres.prepare(engine)
         return cls(engine, str(path) if path else parsed.render_as_string(hide_password=True), path)
 
     @property
@@ -100,6 +104,10 @@ class Archive:
                 " install that version to use it"
             )
         if write:
+            if self.path is None:
+                with postgres.locked(self._engine, "upgrade", wait=True):
+                    self.upgrade()  # nothing is left to do when another worker did it meanwhile
+                return
             with self.lock(f"upgrading {self.name}"):
                 self.upgrade()
         elif found is None:
@@ -124,19 +132,42 @@ class Archive:
         Raises ArchiveBusy when another process kept the archive locked for BUSY_SECONDS.
         """
         try:
+            if self.path is None:
+                with self._turnstile.through(), self._engine.begin() as connection:
+                    postgres.begin_writing(connection, BUSY_SECONDS)
+                    yield connection
+                return
             with self._engine.begin() as connection:
                 yield connection
         except OperationalError as error:
+            if self.path is None:
+                raise self._lost(error) or error from error
             if "locked" in str(error.orig) or "busy" in str(error.orig):
                 raise ArchiveBusy(
                     f"{self.name} was locked by another process for {BUSY_SECONDS} s; nothing was written, try again"
                 ) from error
             raise
 
+    def _lost(self, error: DBAPIError) -> ArchiveError | None:
+        """What PostgreSQL means, in a sentence; None for a statement that is our own mistake."""
+        if postgres.is_busy(error):
+            return ArchiveBusy(f"{self.name} was being written for {BUSY_SECONDS} s; nothing was written, try again")
+        if postgres.is_gone(error):
+            return ArchiveBusy(f"{self.name} is not there ({_cause(error)}); nothing was written, it is tried again")
+        return None
+
+    @property
+    def conninfo(self) -> str:
+        """PostgreSQL's address with its password, for the task queue."""
+        return postgres.conninfo(self._engine)
+
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
         """One consistent view of the archive for the whole block."""
-        with self._engine.connect().execution_options(aggregator_readonly=True) as connection:
+        options: dict[str, Any] = {"aggregator_readonly": True}
+        if self.path is None:
+            options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        with self._engine.connect().execution_options(**options) as connection:
             yield connection
 
     @contextmanager
@@ -146,7 +177,10 @@ class Archive:
         Raises ArchiveBusy naming the archive when another process holds it.
         """
         if self.path is None:
-            yield
+            with postgres.locked(self._engine, "daemon", wait=False) as alone:
+                if not alone:
+                    raise ArchiveBusy(f"another aggregator works on {self.name} (you asked for {purpose}); try again")
+                yield
             return
         held = filelock.FileLock(f"{self.path}.lock")
         try:
@@ -168,7 +202,7 @@ class Archive:
 def _options(url: sa.URL) -> dict[str, Any]:
     if url.drivername.startswith("sqlite"):
         return {"connect_args": {"timeout": BUSY_SECONDS, "check_same_thread": False}}
-    return {"pool_pre_ping": True}
+    return postgres.options()
 
 
 def _check_file(path: Path, *, write: bool) -> None:
@@ -232,4 +266,4 @@ def _known_versions() -> set[str]:
 
 
 def _cause(error: DBAPIError) -> str:
-    return str(error.orig).rstrip(".")
+    return " ".join(str(error.orig).split()).rstrip(".")

@@ -47,12 +47,12 @@ def allocate(connection: sa.Connection, seconds: Sequence[int]) -> list[int]:
     slots = [moment // SLOT for moment in seconds]
     known = connection.exec_driver_sql("SELECT docid FROM article WHERE docid = ANY(%s)", (slots,))
     taken = set(known.scalars())
-    docids = []
-    for slot in slots:
-        docid = slot if slot not in taken else _free(connection, slot, taken)
-        taken.add(docid)
-        docids.append(docid)
-    return docids
+    given: dict[int, int] = {}
+    for place in sorted(range(len(seconds)), key=seconds.__getitem__):
+        slot = slots[place]
+        given[place] = slot if slot not in taken else _free(connection, slot, taken)
+        taken.add(given[place])
+    return [given[place] for place in range(len(seconds))]
 
 
 def _free(connection: sa.Connection, slot: int, taken: set[int]) -> int:
@@ -257,15 +257,15 @@ def hits(connection: sa.Connection, ids: Sequence[int]) -> list[Hit]:
     """The articles with these ids, in this order."""
     wanted = list(ids)
     rows = connection.exec_driver_sql(
-        "SELECT id, feed, outlet, title, coalesce(url, link), lang, published, first_seen, text FROM article"
-        " WHERE id = ANY(%s)",
+        "SELECT id, feed, outlet, title, coalesce(url, link), lang, published, first_seen, text, story_id, reprint_of"
+        " FROM article LEFT JOIN place ON article_id = id WHERE id = ANY(%s)",
         (wanted,),
     )
     by_id = {row[0]: row for row in rows}
     clauses = _several(connection, "clause", "clause_tag", wanted, " AND relation = 'discusses'")
     agreements = _several(connection, "agreement", "article_agreement", wanted)
     return [
-        Hit(*by_id[identity], clauses.get(identity, ()), agreements.get(identity, ()))
+        Hit(*by_id[identity][:9], clauses.get(identity, ()), agreements.get(identity, ()), *by_id[identity][9:])
         for identity in wanted
         if identity in by_id
     ]
