@@ -25,8 +25,8 @@ def shared() -> Path:
     return folder
 
 
-def _newsroom_module() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("newsroom", Path(__file__).with_name("newsroom.py"))
+def _module(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -37,8 +37,28 @@ def _newsroom_module() -> ModuleType:
 @pytest.fixture
 def newsroom() -> Iterator:
     """A small pretend press on loopback (tests/newsroom.py)."""
-    with _newsroom_module().Newsroom() as room:
+    with _module("newsroom").Newsroom() as room:
         yield room
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator:
+    """A PostgreSQL server (tests/postgres.py); `postgres.database()` is the address of a new archive on it."""
+    module = _module("postgres")
+    server = module.start()
+    if server is None:
+        pytest.skip(module.MISSING)
+    yield server
+    server.stop()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def archive_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of a new archive, once on each database."""
+    if request.param == "sqlite":
+        return str(tmp_path / "archive.db")
+    address: str = request.getfixturevalue("postgres").database()
+    return address
 
 
 Command = Callable[..., subprocess.CompletedProcess[str]]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import click
 
@@ -29,8 +31,6 @@ from aggregator.query import (
 )
 
 if TYPE_CHECKING:
-    import sqlite3
-
     from aggregator.app import App
     from aggregator.store.lookup import Found, Hit
 
@@ -109,14 +109,12 @@ def search(
         tree = with_plurals(tree)
     if expand:
         tree = expanded(tree, _names(app))
-    with _reading(app) as connection:
-        from aggregator.store import lookup
-
-        found = lookup.find(
-            connection, tree, limit=limit, offset=offset, rank=rank, candidates=max(CANDIDATES, 2 * limit)
+    with _reading(app) as index:
+        found = index.find(
+            tree, limit=limit, offset=offset, rank=rank, candidates=max(CANDIDATES, 2 * limit)
             if form == "table" else sys.maxsize >> 1,
         )  # fmt: skip
-        _show(_read(connection, found.ids), texts(tree), form)
+        _show(_read(index, found.ids), texts(tree), form)
     _tell(found, offset, limit)
 
 
@@ -136,21 +134,33 @@ def _filters(filters: Mapping[str, Any], now: Any) -> list[Node]:
     return nodes
 
 
+class _Index(Protocol):
+    """Where is searched; `lookup.find` and `lookup.hits` on a connection."""
+
+    find: Callable[..., Found]
+    hits: Callable[[Sequence[int]], list[Hit]]
+
+
 @contextlib.contextmanager
-def _reading(app: App) -> Iterator[sqlite3.Connection]:
+def _reading(app: App) -> Iterator[_Index]:
     """SQLite's own connection to the archive, without the half second that SQLAlchemy takes to import if possible."""
     from aggregator.store import lookup
 
     path = app.url.removeprefix("sqlite:///")
     if "://" not in path:
-        with lookup.opened(Path(path).expanduser()) as connection:
-            if connection is not None:
-                yield connection
+        with lookup.opened(Path(path).expanduser()) as raw:
+            if raw is not None:
+                yield _at(lookup, raw)
                 return
-    with app.archive().reading() as wrapped:  # says what is wrong with it
-        if wrapped.dialect.name != "sqlite":
-            raise UsageError("search works on SQLite archives; this one is PostgreSQL")
-        yield wrapped.connection.driver_connection  # type: ignore[misc]
+    from aggregator.store import search as index
+
+    with app.archive().reading() as connection:  # says what is wrong with it
+        yield _at(index, connection)
+
+
+def _at(module: Any, connection: Any) -> _Index:
+    found = SimpleNamespace(find=partial(module.find, connection), hits=partial(module.hits, connection))
+    return cast("_Index", found)
 
 
 def _names(app: App) -> dict[str, tuple[str, ...]]:
@@ -176,11 +186,9 @@ def _names(app: App) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def _read(connection: sqlite3.Connection, ids: Sequence[int]) -> Iterator[Hit]:
-    from aggregator.store import lookup
-
+def _read(index: _Index, ids: Sequence[int]) -> Iterator[Hit]:
     for start in range(0, len(ids), _CHUNK):
-        yield from lookup.hits(connection, ids[start : start + _CHUNK])
+        yield from index.hits(ids[start : start + _CHUNK])
 
 
 # --- showing ----------------------------------------------------------------------------------------------------

@@ -21,14 +21,8 @@ CANDIDATES = 2_000
 """Texts looked at for an exact count: 15 microseconds each."""
 MOST_WORDS = 300
 """Words of the vocabulary in one expression; a needle inside more of them is frequent and found by looking."""
-<<<<<<< HEAD
 SCAN = 5_000
-_IN_STORY = "SELECT article_id FROM story_article WHERE story_id"
 _NO_TERM = "\x80\x80"  # no document has this term
-=======
-_SCAN = 5_000
-_NOTHING = '"\x80\x80"'  # no document has this term
->>>>>>> main
 _WHEN = "coalesce(f.published, f.first_seen)"
 _FACETS = "article f INDEXED BY ix_article_facets"
 
@@ -74,7 +68,9 @@ FTS5 = Syntax()
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """`upper` is an expression of the index's language (FTS5's, or a tsquery) that holds wherever the node does, None when the index cannot say anything."""
+    """`upper` is an expression of the index's language (FTS5's, or a tsquery) that holds wherever the node does, None
+    when the index cannot say anything.
+    """
 
     upper: str | None
     exact: bool
@@ -118,11 +114,7 @@ class Plan:
             tables += " CROSS JOIN article a ON a.id = f.id"
         if self.dated:
             conditions.append(f"{self.docid} BETWEEN :first AND :last")
-<<<<<<< HEAD
-        return f"SELECT {columns} FROM {tables} WHERE {' AND '.join(conditions) or 'TRUE'}"  # noqa: S608 - values are bound
-=======
-        return f"SELECT {columns} FROM {tables} WHERE {' AND '.join(conditions) or '1'}"
->>>>>>> main
+        return f"SELECT {columns} FROM {tables} WHERE {' AND '.join(conditions) or 'TRUE'}"
 
     def one(self) -> str:
         """The statement that gives a row when the article `:docid` passes the looks."""
@@ -132,39 +124,10 @@ class Plan:
 
 def compiled(connection: sqlite3.Connection, query: Node) -> Plan:
     """The plan of a query; reads the vocabulary."""
-<<<<<<< HEAD
     return Compiler(connection).plan(query, Plan)
 
 
 P = TypeVar("P", bound=Plan)
-=======
-    compiler = _Compiler(connection)
-    bound = compiler.bound(query)
-    filters: list[str] = []
-    looks: list[str] = []
-    for part in query.parts if isinstance(query, And) else (query,):
-        if not compiler.bound(part).exact or (isinstance(part, Not) and bound.upper is None):
-            condition = compiler.condition(part, covered=bound.upper is not None)
-            (looks if "holds(" in condition else filters).append(f"({condition})")
-    params = compiler.params | ({"match": bound.upper} if bound.upper is not None else {})
-    params |= (dated := _span(connection, query.parts if isinstance(query, And) else (query,)))
-    return Plan(bound.upper, tuple(filters), tuple(looks), params, bool(dated), bound.ranking, tuple(compiler.notes))
-
-
-def _span(connection: sqlite3.Connection, parts: tuple[Node, ...]) -> dict[str, int]:
-    """The first and last docid of the dates asked for, empty when none are.
-
-    Asked of the index on dates: a docid may stand elsewhere than its article's date (a date corrected later, or one
-    in the future), and the dates themselves are compared too.
-    """
-    since = [_iso(part.instant) for part in parts if isinstance(part, Since)]
-    until = [_iso(part.instant) for part in parts if isinstance(part, Until)]
-    if not since and not until:
-        return {}
-    sql = f"SELECT coalesce(min(docid), 1), coalesce(max(docid), 0) FROM article f WHERE {_WHEN} >= ? AND {_WHEN} < ?"
-    first, last = connection.execute(sql, (max(since, default=""), min(until, default="~"))).fetchone()
-    return {"first": first, "last": last}
->>>>>>> main
 
 
 @dataclass
@@ -213,7 +176,7 @@ class Compiler:
         if not since and not until:
             return {}
         sql = (
-            f"SELECT coalesce(min(docid), 1), coalesce(max(docid), 0) FROM article f WHERE {_WHEN} >= :since"  # noqa: S608
+            f"SELECT coalesce(min(docid), 1), coalesce(max(docid), 0) FROM article f WHERE {_WHEN} >= :since"
             f" AND {_WHEN} < :until"
         )
         given = {"since": max(since, default=self.earliest), "until": min(until, default=self.latest)}
@@ -305,10 +268,10 @@ class Compiler:
         """The statement that lists words of the vocabulary that hold a piece, and its parameters."""
         given = {"word": word.text, "past": word.text + "\U0010ffff"}
         if word.left:
-            return f"SELECT word FROM article_word WHERE word >= :word AND word < :past LIMIT {SCAN}", given  # noqa: S608
+            return f"SELECT word FROM article_word WHERE word >= :word AND word < :past LIMIT {SCAN}", given
         grams = dict.fromkeys(word.text[at : at + 3] for at in range(len(word.text) - 2))
         if not grams:
-            return f"SELECT word FROM article_word WHERE instr(word, :word) LIMIT {SCAN}", given  # noqa: S608
+            return f"SELECT word FROM article_word WHERE instr(word, :word) LIMIT {SCAN}", given
         sql = (
             "SELECT w.word FROM article_word_fts JOIN article_word w ON w.id = article_word_fts.rowid"
             f" WHERE article_word_fts MATCH :grams AND instr(w.word, :word) LIMIT {SCAN}"
@@ -317,11 +280,7 @@ class Compiler:
 
     # --- the article
 
-<<<<<<< HEAD
     def condition(self, node: Node, *, covered: bool) -> str:  # noqa: PLR0911 - a table of the kinds of nodes
-=======
-    def condition(self, node: Node, *, covered: bool) -> str:  # noqa: PLR0911 - one for each kind of node
->>>>>>> main
         """The exact condition on `article a`; `covered` says that the index has narrowed the candidates already."""
         match node:
             case Text():
@@ -392,42 +351,6 @@ WITH RECURSIVE name(n) AS (
 """
 
 
-<<<<<<< HEAD
-=======
-def _words_like(word: terms.Word) -> tuple[str, tuple[Any, ...]]:
-    """The statement that lists words of the vocabulary that hold a piece."""
-    if word.left:
-        return (
-            f"SELECT word FROM article_word WHERE word >= ? AND word < ? LIMIT {_SCAN}",
-            (word.text, word.text + "\U0010ffff"),
-        )
-    if len(word.text) < 3:  # noqa: PLR2004 - trigrams
-        return f"SELECT word FROM article_word WHERE instr(word, ?) LIMIT {_SCAN}", (word.text,)
-    grams = dict.fromkeys(word.text[at : at + 3] for at in range(len(word.text) - 2))
-    sql = (
-        "SELECT w.word FROM article_word_fts JOIN article_word w ON w.id = article_word_fts.rowid"
-        f" WHERE article_word_fts MATCH ? AND instr(w.word, ?) LIMIT {_SCAN}"
-    )
-    return sql, (" AND ".join(map(_quoted, grams)), word.text)
-
-
-def _quoted(term: str) -> str:
-    """A term as an FTS5 string: nothing in it can be read as syntax."""
-    return '"' + term.replace('"', '""') + '"'
-
-
-def _either(expressions: Sequence[str | None]) -> str:
-    given = list(dict.fromkeys(expression for expression in expressions if expression))
-    return given[0] if len(given) == 1 else f"({' OR '.join(given)})"
-
-
-def _together(expressions: Sequence[str | None], without: Sequence[str]) -> str:
-    given = list(dict.fromkeys(expression for expression in expressions if expression))
-    wanted = given[0] if len(given) == 1 else f"({' AND '.join(given)})"
-    return f"({wanted} NOT {_either(without)})" if without else wanted
-
-
->>>>>>> main
 def _iso(instant: datetime) -> str:
     """As `schema.iso` writes instants."""
     return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
