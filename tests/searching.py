@@ -44,14 +44,15 @@ class Doc:
 
 
 class Searchable:
-    """Documents in an archive in memory; their ids count from 1."""
+    """Documents in an archive in memory, or in the given new one on PostgreSQL, uncommitted; ids count from 1."""
 
     def __init__(self, docs: list[Doc], engine: sa.Engine | None = None) -> None:
         self.docs = list(docs)
         self.connection = (engine or sa.create_engine("sqlite://")).connect()
-        metadata.create_all(self.connection)
-        for statement in search.DDL:
-            self.connection.exec_driver_sql(statement)
+        if engine is None:
+            metadata.create_all(self.connection)
+            for statement in search.DDL:
+                self.connection.exec_driver_sql(statement)
         self.docids = search.allocate(self.connection, [int((doc.when - EPOCH).total_seconds()) for doc in docs])
         rows = [
             {
@@ -81,9 +82,9 @@ class Searchable:
             "evidence": [],
         }
         self.connection.execute(sa.insert(clause_tag), row)
-        self.connection.execute(
-            sa.insert(article_agreement).prefix_with("OR IGNORE"), {"article_id": number, "agreement": agreement}
-        )
+        same = (article_agreement.c.article_id == number, article_agreement.c.agreement == agreement)
+        if self.connection.execute(sa.select(article_agreement).where(*same)).first() is None:
+            self.connection.execute(sa.insert(article_agreement), {"article_id": number, "agreement": agreement})
 
     def revise(self, number: int, title: str, text: str) -> None:
         """The outlet changed article `number`."""

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from aggregator import terms
 from aggregator.errors import QueryError
 from aggregator.query import EVERYTHING, Text, parse
-from aggregator.store import lookup, schema, search
+from aggregator.store import lookup, schema, search, search_postgres
+from aggregator.store.archive import Archive
 from tests.searching import NOW, Doc, Searchable, drawn, posts
 
 FIRST = datetime(2021, 11, 1, tzinfo=UTC)
@@ -31,21 +32,46 @@ TEXTS = [
 ]
 
 
-def small() -> Searchable:
-    """Six articles, a day apart."""
-    return Searchable([Doc(title, text, FIRST + timedelta(days=day)) for day, (title, text) in enumerate(TEXTS)])
+SMALL = [Doc(title, text, FIRST + timedelta(days=day)) for day, (title, text) in enumerate(TEXTS)]
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def database(request):
+    """Engines of new archives: None for SQLite in memory."""
+    if request.param == "sqlite":
+        return lambda: None
+    server = request.getfixturevalue("postgres")
+    return lambda: Archive.open(server.database())._engine
 
 
 @pytest.fixture(scope="module")
-def six():
-    """Six short articles in many scripts."""
-    return small()
+def shelf(database):
+    """Make archives of documents, each in the place of the one before."""
+    made = []
+
+    def make(docs):
+        if not made:
+            made.append(database())
+        if len(made) > 1:
+            made.pop().connection.close()
+        made.append(Searchable(docs, made[0]))
+        return made[-1]
+
+    yield make
+    for archive in made[1:]:
+        archive.connection.close()
 
 
 @pytest.fixture(scope="module")
-def corpus(shared):
+def six(database):
+    """Six short articles in many scripts, a day apart."""
+    return Searchable(SMALL, database())
+
+
+@pytest.fixture(scope="module")
+def corpus(database, shared):
     """The articles of the shared corpus."""
-    return Searchable(posts(shared / "corpus" / "posts"))
+    return Searchable(posts(shared / "corpus" / "posts"), database())
 
 
 NEEDLES = [
@@ -201,9 +227,9 @@ TANGLED = st.text(alphabet="aAbc1 \n，。-气氣候后後著着乾干İΣß臺�
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(TANGLED, TANGLED), min_size=1, max_size=6), st.data())
-def test_any_piece_of_any_text_is_found(texts, data):
+def test_any_piece_of_any_text_is_found(shelf, texts, data):
     """Words, scripts and signs in any order; needles of any length from the texts."""
-    archive = Searchable([Doc(title, text) for title, text in texts])
+    archive = shelf([Doc(title, text) for title, text in texts])
     text = "\n".join(data.draw(st.sampled_from(texts)))
     start = data.draw(st.integers(0, max(len(text) - 1, 0)))
     needle = text[start : start + data.draw(st.integers(1, 8))]
@@ -227,9 +253,9 @@ def test_newest_first_and_pages(corpus):
     assert all(max(when(one) for one in later) <= max(when(one) for one in page) for page, later in pairwise(pages))
 
 
-def test_a_title_ranks_above_a_mention(six):
+def test_a_title_ranks_above_a_mention(shelf):
     """BM25, the title's terms counted beside the text's."""
-    archive = Searchable([Doc("天气", "甲烷" + "。今天晴" * n) for n in range(9)] + [Doc("甲烷合作", "双方" * 40)])
+    archive = shelf([Doc("天气", "甲烷" + "。今天晴" * n) for n in range(9)] + [Doc("甲烷合作", "双方" * 40)])
     assert archive.find(Text("甲烷"), rank=True).ids[0] == 10
     assert set(archive.find(Text("甲烷"), rank=True).ids) == set(range(1, 11))
 
@@ -237,6 +263,7 @@ def test_a_title_ranks_above_a_mention(six):
 def test_ranking_says_when_it_leaves_something_out(six, monkeypatch):
     """More matches than are ranked."""
     monkeypatch.setattr(lookup, "NEWEST", 2)
+    monkeypatch.setattr(search_postgres, "NEWEST", 2)
     assert "newest 2 of 5" in six.find(Text("e"), rank=True).notes[0] or six.find(Text("e")).total != 5
 
 
@@ -261,9 +288,9 @@ def test_everything(six):
     assert six.find(EVERYTHING).ids == (6, 5, 4, 3, 2, 1)
 
 
-def test_a_revision_replaces_what_is_found():
+def test_a_revision_replaces_what_is_found(shelf):
     """The old text is no longer found, the new one is, and the index stays sound."""
-    archive = small()
+    archive = shelf(SMALL)
     archive.revise(1, "中美宣布核能合作", "雙方將開展核能合作。")
     for needle in ("甲烷", "核能", "双方", "候变化特", "合作"):
         tree = Text(needle)
@@ -271,9 +298,9 @@ def test_a_revision_replaces_what_is_found():
     assert search.verify(archive.connection) == []
 
 
-def test_verify_finds_what_went_wrong():
+def test_verify_finds_what_went_wrong(shelf):
     """Articles missing, surplus or changed without the index; rebuilding mends all."""
-    archive = small()
+    archive = shelf(SMALL)
     connection = archive.connection
     connection.exec_driver_sql("UPDATE article SET text = 'something else' WHERE id = 1")
     assert search.verify(connection) == ["1 articles changed without it"]
@@ -286,9 +313,9 @@ def test_verify_finds_what_went_wrong():
     assert archive.find(Text("something")).ids == (1,)
 
 
-def test_docids_are_unique_and_in_order():
+def test_docids_are_unique_and_in_order(shelf):
     """Ten thousand articles of one instant, others around them."""
-    connection = Searchable([]).connection
+    connection = shelf([]).connection
     chance = random.Random(2)
     taken: dict[int, int] = {}
     for size in (1, 300, 40):
@@ -316,18 +343,18 @@ def test_docids_are_unique_and_in_order():
         connection.execute(sa.insert(schema.article), rows)
 
 
-def test_ties_take_no_longer_and_longer():
+def test_ties_take_no_longer_and_longer(shelf):
     """Runs of taken docids are jumped over: the statements stay few."""
-    connection = Searchable([]).connection
+    connection = shelf([]).connection
     statements = []
     sa.event.listen(connection, "before_cursor_execute", lambda *args: statements.append(args[2]))
     search.allocate(connection, [700_000_000] * 1000)
     assert len(statements) < 8000
 
 
-def test_an_outlet_by_part_of_its_name():
+def test_an_outlet_by_part_of_its_name(shelf):
     """Exactly so called first; else those whose name holds it, in any script; a note when there is none."""
-    archive = Searchable(
+    archive = shelf(
         [Doc("a", "b", outlet="中央社CNA"), Doc("a", "b", outlet="BBC"), Doc("a", "b", outlet="BBC 中文")]
     )
     assert archive.find(parse("outlet:bbc", NOW)).ids == (2,)
@@ -338,9 +365,9 @@ def test_an_outlet_by_part_of_its_name():
     assert "NHK" in nothing.notes[0]
 
 
-def test_a_date_corrected_later_still_counts():
+def test_a_date_corrected_later_still_counts(shelf):
     """The docid keeps the first date; filters go by what the article says now."""
-    archive = Searchable([Doc("a", "甲烷", FIRST), Doc("b", "甲烷", FIRST + timedelta(days=9))])
+    archive = shelf([Doc("a", "甲烷", FIRST), Doc("b", "甲烷", FIRST + timedelta(days=9))])
     archive.connection.execute(
         sa.update(schema.article).where(schema.article.c.id == 1).values(published=FIRST + timedelta(days=30))
     )
@@ -372,7 +399,7 @@ def test_an_unusual_file_is_left_to_the_archive(tmp_path):
             assert connection is None
 
 
-def test_words_longer_than_a_window_are_found_by_any_part():
+def test_words_longer_than_a_window_are_found_by_any_part(shelf):
     """Any 21 characters are inside one window."""
     word = "".join(map(str, range(100)))
     found = terms.windows(word)

@@ -339,6 +339,7 @@ class Compiler:
         chosen = chosen or [name for name in names if wanted in terms.folded(name)]
         if not chosen:
             self.notes.append(f"no outlet is called {value}; `aggregator stats` lists them")
+            return "FALSE"
         return f"f.outlet IN ({', '.join(self.param(name) for name in chosen)})"
 
 
