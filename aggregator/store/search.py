@@ -17,6 +17,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from itertools import islice
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -213,16 +214,20 @@ def find(
     offset: int = 0,
     rank: bool = False,
     candidates: int = CANDIDATES,
+    count: bool = True,
 ) -> Found:
     """The articles that a query finds; see `lookup.find`, which this hands SQLite's own connection."""
     if connection.dialect.name == "postgresql":
-        return search_postgres.find(connection, query, limit=limit, offset=offset, rank=rank, candidates=candidates)
-    raw = connection.connection.driver_connection
-    return lookup.find(raw, query, limit=limit, offset=offset, rank=rank, candidates=candidates)  # type: ignore[arg-type]
+        return search_postgres.find(
+            connection, query, limit=limit, offset=offset, rank=rank, candidates=candidates, count=count
+        )
+    raw: Any = connection.connection.driver_connection
+    return lookup.find(raw, query, limit=limit, offset=offset, rank=rank, candidates=candidates, count=count)
 
 
 def hits(connection: sa.Connection, ids: Sequence[int]) -> list[lookup.Hit]:
     """The articles with these ids, in this order; see `lookup.hits`."""
     if connection.dialect.name == "postgresql":
         return search_postgres.hits(connection, ids)
-    return lookup.hits(connection.connection.driver_connection, ids)  # type: ignore[arg-type]
+    raw: Any = connection.connection.driver_connection
+    return lookup.hits(raw, ids)

@@ -35,6 +35,7 @@ DDL = (
 
 SLOT = 4
 BATCH = 500
+_UNKNOWN = 1 << 62
 ROOM = 900_000
 """Bytes of terms that are put into one `tsvector`; PostgreSQL takes 1,048,575."""
 
@@ -207,24 +208,30 @@ def find(
     offset: int = 0,
     rank: bool = False,
     candidates: int = CANDIDATES,
+    count: bool = True,
 ) -> Found:
     """The articles that a query finds, newest first, or best first of the newest 5,000 when `rank`; as `lookup.find`."""
     plan = plan_postgres.compiled(connection, query)
-    total = int(connection.execute(sa.text(plan.select("count(*)", looked_at=False)), plan.params).scalar_one())
+    ranked = rank and plan.match is not None
+    total = _number(connection, plan) if count else _UNKNOWN
+    exact = count and not plan.looks
     seen = _newest(connection, plan, candidates, 0) if plan.looks and total <= candidates else None
-    exact = not plan.looks
     if seen is not None:
         total, exact = len(seen), True
-    if rank and plan.match is not None:
+    if ranked:
         page = _best(connection, plan, limit, offset, seen)
     else:
         page = seen[offset : offset + limit] if seen is not None else _newest(connection, plan, limit, offset)
-    if not exact and len(page) < limit and (page or not offset):
+    if not exact and len(page) < limit and (page or not offset) and (not ranked or total <= NEWEST):
         total, exact = offset + len(page), True
     notes = plan.notes
-    if rank and plan.match is not None and total > NEWEST:
+    if ranked and count and total > NEWEST:
         notes = (*notes, f"ranked among the newest {NEWEST:,} of {total:,} matches")
     return Found(_ids(connection, page, dated=not rank), total, exact, notes)
+
+
+def _number(connection: sa.Connection, plan: PostgresPlan) -> int:
+    return int(connection.execute(sa.text(plan.select("count(*)", looked_at=False)), plan.params).scalar_one())
 
 
 def _newest(connection: sa.Connection, plan: PostgresPlan, limit: int, offset: int) -> list[int]:
