@@ -90,7 +90,9 @@ class App:
         archive = self.archive(write=True)
         with ExitStack() as stack:
             stack.callback(archive.close)
-            fetcher = stack.enter_context(Fetcher(_policy(settings)))
+            network = settings.network
+            shared = archive.gate(network.pause, network.per_host)
+            fetcher = stack.enter_context(Fetcher(_policy(settings), shared=shared))
             parser = stack.enter_context(ParserPool())
 
             def fetch(feed: Feed, url: str, validators: Validators, at: datetime) -> Fetched:

@@ -52,14 +52,25 @@ class Daemon:
         parts = replace(self.parts, stopped=self.stop.is_set)
         for report in pipeline.poll(which, parts):
             reports.append(report)
-            _tell(report)
+            self.tell(report)
         return reports
+
+    def tell(self, report: PollReport) -> None:
+        """One line for each poll that matters."""
+        _tell(report)
+
+    def notify(self, message: str) -> None:
+        """Tell systemd."""
+        _notify(message)
 
     def due(self) -> list[Feed]:
         """The feeds whose time has come, by the archive."""
+        now = self.parts.clock()
         with self.parts.archive.reading() as connection:
-            states = feed_store.states(connection)
-        return turn.due(self.feeds, states, self.parts.clock())
+            waiting = feed_store.waiting(connection, now)
+            asked = [feed for feed in self.feeds if feed.id not in waiting]
+            states = feed_store.states(connection, [feed.id for feed in asked] if waiting else None)
+        return turn.due(asked, states, now)
 
     def reload(self) -> None:
         """Read feeds.yaml again; a mistake keeps the old one in force."""
@@ -79,7 +90,7 @@ def run(app: App) -> None:
     with app.parts() as parts, parts.archive.lock("a daemon"):
         daemon = Daemon(app, parts, settings.feeds)
         _on_signals(daemon)
-        _say_start(daemon)
+        say_start(daemon)
         scheduler = _scheduler(daemon)
         scheduler.start()
         _notify("READY=1")
@@ -99,6 +110,11 @@ def _scheduler(daemon: Daemon) -> Any:
     scheduler.add_job(_guarded(daemon.tick), "interval", seconds=TICK, id="tick", next_run_time=daemon.parts.clock())
     scheduler.add_job(lambda: _notify("WATCHDOG=1"), "interval", seconds=20, id="watchdog")
     return scheduler
+
+
+def other_jobs(daemon: Daemon) -> dict[str, tuple[Callable[[], Any], int]]:
+    """What is done beside polling, with the seconds between two times."""
+    return {}
 
 
 def _guarded(job: Callable[[], Any]) -> Callable[[], None]:
@@ -135,7 +151,7 @@ def _on_signals(daemon: Daemon) -> None:
         signal.signal(signal.SIGHUP, reload)
 
 
-def _say_start(daemon: Daemon) -> None:
+def say_start(daemon: Daemon) -> None:
     needing = [feed.id for feed in daemon.feeds if not feed.urls]
     log.info("started", archive=daemon.parts.archive.name, feeds=len(daemon.feeds), pid=os.getpid())
     if needing:

@@ -90,7 +90,7 @@ def poll(which: Sequence[Feed], parts: Parts, *, force: bool = False) -> Iterato
     `parts.stopped()` says so.
     """
     with parts.archive.reading() as connection:
-        states = feeds.states(connection)
+        states = feeds.states(connection, [feed.id for feed in which])
     pool = ThreadPoolExecutor(max_workers=parts.workers, thread_name_prefix="fetch")
     try:
         waiting = {

@@ -21,6 +21,8 @@ OWNERS = {
     "nh3": {"digest", "report", "templates.py"},
     "opencc": {"text.py"},
     "platformdirs": {"app.py"},
+    "procrastinate": {"worker.py"},
+    "psycopg": {"store", "worker.py"},
     "pydantic": {"settings"},
     "selectolax": {"normalize.py"},
     "smtplib": {"mail.py", "mail"},

@@ -12,8 +12,17 @@ from aggregator.app import App
 def run(app: App) -> None:
     """Run the daemon: poll every feed once, then each at its interval, until SIGTERM or Ctrl-C.
 
+    On a PostgreSQL archive this is one worker; start as many as you like, on as many machines.
+
     SIGHUP reads feeds.yaml again. What is found goes into the archive; log lines go to stderr.
     """
-    from aggregator import daemon
+    from aggregator.store import postgres
 
-    daemon.run(app)
+    if postgres.is_postgres(app.url):
+        from aggregator import worker
+
+        worker.run(app)
+    else:
+        from aggregator import daemon
+
+        daemon.run(app)

@@ -26,7 +26,7 @@ from aggregator import addresses, polite
 from aggregator.errors import FetchError
 from aggregator.fetch.challenge import is_challenge
 from aggregator.fetch.guard import Exceptions, brief, check_url
-from aggregator.fetch.hosts import HostLimits
+from aggregator.fetch.hosts import HostLimits, Shared
 from aggregator.fetch.inflate import body, coding_of, too_big
 from aggregator.fetch.localfile import read_file
 from aggregator.fetch.transport import CONNECTIONS, GuardedTransport, Stale
@@ -99,9 +99,16 @@ class Fetcher:
     `transport`, for tests, is a function's (`httpx.MockTransport`) and serves every request.
     """
 
-    def __init__(self, policy: NetworkPolicy = NetworkPolicy(), transport: httpx.BaseTransport | None = None) -> None:
+    def __init__(
+        self,
+        policy: NetworkPolicy = NetworkPolicy(),
+        transport: httpx.BaseTransport | None = None,
+        shared: Shared | None = None,
+    ) -> None:
         self.policy = policy
-        self.hosts = HostLimits(policy.pause, policy.per_host, free=policy.allow, per_route=policy.rsshub)
+        self.hosts = HostLimits(
+            policy.pause, policy.per_host, free=policy.allow, per_route=policy.rsshub, shared=shared
+        )
         self._fixed = transport
         self._exceptions = Exceptions.of(policy.allow)
         self._idle: dict[str, list[httpx.BaseTransport]] = {"http": [], "https": []}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -34,6 +34,19 @@ class Place(Protocol):
         """From the slash on, without the query."""
 
 
+class Shared(Protocol):
+    """Turns that several processes share; hosts are named as `HostLimits.key` names them."""
+
+    def turn(self, host: str) -> AbstractContextManager[None]:
+        """Wait for this host's slot and pause among all processes, then run."""
+
+    def hold(self, host: str, until: datetime) -> None:
+        """Everybody leaves this host alone until then."""
+
+    def held(self, host: str) -> datetime | None:
+        """Until when this host wants to be left alone."""
+
+
 class _Lane:
     """The requests to one host: a slot for each that may run, and when the last one ended."""
 
@@ -47,6 +60,7 @@ class HostLimits:
     """Turns per host; thread-safe. `clock` and `sleep` are the monotonic clock's, in seconds.
 
     `free` are `host:port` pairs without limits, `per_route` those of RSSHub instances (`host` alone: on any port).
+    `shared` are the turns among several processes, taken after this one's own.
     """
 
     def __init__(
@@ -58,7 +72,9 @@ class HostLimits:
         per_route: frozenset[str] = frozenset(),
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
+        shared: Shared | None = None,
     ) -> None:
+        self._shared = shared
         self._pause = pause.total_seconds()
         self._slots = slots
         self._free = frozenset(pair.lower() for pair in free)
@@ -83,10 +99,14 @@ class HostLimits:
         key = self.key(url)
         with self._lock:
             self._holds[key] = max(until, self._holds.get(key, until))
+        if self._shared:
+            self._shared.hold(key, until)
 
     def held(self, url: Place, now: datetime) -> timedelta | None:
         """How long the host still wants to be left alone."""
         until = self._holds.get(self.key(url)) if self._holds else None
+        if until is None and self._shared and _pair(url) not in self._free:
+            until = self._shared.held(self.key(url))
         return until - now if until and until > now else None
 
     @contextmanager
@@ -103,7 +123,8 @@ class HostLimits:
             if (delay := start - self._clock()) > 0:
                 self._sleep(delay)
             try:
-                yield
+                with self._shared.turn(self.key(url)) if self._shared else nullcontext():
+                    yield
             finally:
                 with lane.lock:
                     lane.next = max(lane.next, self._clock() + self._pause)

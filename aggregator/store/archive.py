@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, Operati
 
 from aggregator.errors import ArchiveBusy, ArchiveError, ArchiveVersion
 from aggregator.store import postgres
+from aggregator.store.gate import Gate
 from aggregator.store.schema import HEAD
 
 BUSY_SECONDS = 60
@@ -193,6 +195,14 @@ class Archive:
             yield
         finally:
             held.release()
+
+    def waiting_lock(self, name: str) -> AbstractContextManager[Any]:
+        """A named lock among all that use this archive on PostgreSQL; waits for it."""
+        return postgres.locked(self._engine, name, wait=True)
+
+    def gate(self, pause: timedelta, slots: int) -> Gate | None:
+        """How workers share their turns at a host; None on SQLite, where one daemon is alone."""
+        return None if self.path else Gate(self._engine, pause, slots)
 
     def close(self) -> None:
         """Close every connection."""

@@ -12,6 +12,7 @@ from aggregator.model import Feed, FeedState, Validators
 from aggregator.store.schema import feed as table
 from aggregator.store.schema import outage as outages
 
+CHUNK = 500
 _SAME = (
     "body_sha256", "next_due", "not_before", "last_poll", "last_success", "last_new", "failures", "failing_since",
     "last_error", "gone",
@@ -20,10 +21,18 @@ _SAME = (
 
 def states(connection: sa.Connection, ids: Iterable[str] | None = None) -> dict[str, FeedState]:
     """The state of every feed, or of these; feeds that were never polled are absent."""
-    query = sa.select(table)
+    queries = [sa.select(table)]
     if ids is not None:
-        query = query.where(table.c.id.in_(list(ids)))
-    return {row["id"]: _state(row) for row in connection.execute(query).mappings()}
+        wanted = list(ids)
+        parts = [wanted[start : start + CHUNK] for start in range(0, len(wanted), CHUNK)]
+        queries = [sa.select(table).where(table.c.id.in_(part)) for part in parts]
+    return {row["id"]: _state(row) for query in queries for row in connection.execute(query).mappings()}
+
+
+def waiting(connection: sa.Connection, now: datetime) -> set[str]:
+    """The feeds that are certainly not due: polled before now, due after it. Reads no more than their ids."""
+    query = sa.select(table.c.id).where(table.c.next_due > now, table.c.last_poll <= now)
+    return set(connection.execute(query).scalars())
 
 
 def save(connection: sa.Connection, feed: Feed, state: FeedState) -> None:

@@ -1,0 +1,267 @@
+"""A worker on a PostgreSQL archive: as many as there are share the work through Procrastinate's queue.
+
+    tick       every TICK, by one worker: what is due in the archive becomes jobs, one for each host
+    poll       one host's due feeds: `pipeline.poll`, as the embedded daemon calls it; never two for one host
+    others     the daemon's other jobs, each on one worker at a time
+    recover    every RECOVER: the jobs of a worker that died are put back (its heart has not beaten for STALLED seconds)
+
+Due times live in the archive and never in the queue: a job that is lost, or put in twice, changes nothing, because
+`poll` asks again what is due. What a killed worker had not committed is still due. A worker alone does everything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import threading
+import zlib
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+import procrastinate
+from procrastinate import exceptions
+from procrastinate.jobs import Status
+
+from aggregator import log, pipeline, turn
+from aggregator.app import App
+from aggregator.daemon import GRACE, Daemon
+from aggregator.errors import ArchiveBusy
+from aggregator.model import Feed
+from aggregator.store import feeds as feed_store
+
+TICK = 5
+RECOVER = 10
+HEARTBEAT = 5
+"""Seconds between two signs of life of a worker."""
+STALLED = 30
+"""Seconds without one after which its jobs are taken up by others; with RECOVER and TICK less than a minute passes."""
+SHARDS = 16
+"""Jobs for a host without limits (an RSSHub instance, the operator's own): its feeds may be polled side by side."""
+AGAIN = 3.0
+"""Seconds before a worker that lost the database tries again."""
+
+
+@dataclass
+class Worker:
+    """One worker: the daemon's parts, and the queue."""
+
+    daemon: Daemon
+    queue: procrastinate.App
+    concurrency: int
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    # --- what is done
+
+    def poll(self, names: Iterable[str]) -> None:
+        """Poll those of these feeds that are still due."""
+        by_id = {feed.id: feed for feed in self.daemon.feeds}
+        which = [by_id[name] for name in names if name in by_id]
+        parts = self.daemon.parts
+        with parts.archive.reading() as connection:
+            states = feed_store.states(connection, [feed.id for feed in which])
+        due = turn.due(which, states, parts.clock())
+        parts = replace(parts, stopped=self.stop.is_set, workers=min(parts.workers, max(len(due), 1)))
+        for report in pipeline.poll(due, parts) if due else ():
+            self.daemon.tell(report)
+
+    def due(self) -> dict[str, list[str]]:
+        """The feeds that are due now, by the lock under which they are polled."""
+        network = self.daemon.app.settings.network
+        free = frozenset(network.allow) | {urlsplit(instance).netloc for instance in network.rsshub}
+        found: dict[str, list[str]] = defaultdict(list)
+        for feed in self.daemon.due():
+            found[lock_of(feed, free)].append(feed.id)
+        return found
+
+    async def tick(self) -> None:
+        """Put in a job for each host that has something due and none in hand."""
+        wanted = await asyncio.to_thread(self.due)
+        if not wanted:
+            return
+        taken = {
+            row["lock"]
+            for row in await self.queue.connector.execute_query_all_async(
+                "SELECT lock FROM procrastinate_jobs WHERE task_name = 'poll' AND status IN ('todo', 'doing')"
+            )
+        }
+        task = self.queue.tasks["poll"]
+        jobs = [
+            task.configure(lock=lock, queueing_lock=lock, task_kwargs={"feeds": names})
+            for lock, names in wanted.items()
+            if lock not in taken
+        ]
+        for job in jobs:
+            try:
+                await job.defer_async()
+            except exceptions.AlreadyEnqueued:
+                continue
+
+    async def recover(self) -> None:
+        """Put back the jobs of workers that died; one that is in the queue again already is dropped."""
+        manager = self.queue.job_manager
+        for job in await manager.get_stalled_jobs(seconds_since_heartbeat=STALLED):
+            try:
+                await manager.retry_job(job)
+                log.warning("taken up from a worker that died", job=job.task_name, lock=job.lock)
+            except exceptions.UniqueViolation:
+                await manager.finish_job(job, status=Status.FAILED, delete_job=True)
+        await manager.prune_stalled_workers(STALLED + HEARTBEAT)
+
+    # --- how it is called
+
+    def register(self, others: Mapping[str, tuple[Callable[[], Any], int]]) -> None:
+        """Tell the queue what there is to do; `others` are called by one worker at a time, every so many seconds."""
+        every = self.queue.periodic
+
+        def poll(feeds: Sequence[str]) -> None:
+            self._guarded("poll", lambda: self.poll(feeds))
+
+        async def tick(timestamp: int) -> None:
+            await self._guarded_async("tick", self.tick)
+
+        async def recover(timestamp: int) -> None:
+            await self._guarded_async("recover", self.recover)
+
+        self.queue.task(name="poll")(poll)
+        every(cron=_cron(TICK))(self.queue.task(name="tick", lock="tick", queueing_lock="tick", priority=10)(tick))
+        every(cron=_cron(RECOVER))(self.queue.task(name="recover", queueing_lock="recover", priority=20)(recover))
+        for name, (work, seconds) in others.items():
+
+            def other(timestamp: int, name: str = name, work: Callable[[], Any] = work) -> None:
+                self._guarded(name, work)
+
+            every(cron=_cron(seconds))(self.queue.task(name=name, lock=name, queueing_lock=name, priority=5)(other))
+
+    def _guarded(self, name: str, work: Callable[[], Any]) -> None:
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001 - the worker outlives any one job
+            self._failed(name, error)
+
+    async def _guarded_async(self, name: str, work: Callable[[], Any]) -> None:
+        try:
+            await work()
+        except Exception as error:  # noqa: BLE001 - the worker outlives any one job
+            self._failed(name, error)
+
+    def _failed(self, name: str, error: Exception) -> None:
+        if isinstance(error, ArchiveBusy):
+            log.warning("archive busy, trying again", job=name, error=str(error))
+        else:
+            log.error("job failed", job=name, error=f"{type(error).__name__}: {error}")
+
+    async def work(self, stopping: asyncio.Event) -> None:
+        """Work until told to stop; when the database goes away, until it is back."""
+        while not stopping.is_set():
+            try:
+                async with self.queue.open_async():
+                    await self._until(stopping)
+            except Exception as error:  # noqa: BLE001 - whatever psycopg raises when its server is gone
+                log.warning("the queue is not there, trying again", error=f"{type(error).__name__}: {error}")
+            if not stopping.is_set():
+                await asyncio.sleep(AGAIN)
+
+    async def _until(self, stopping: asyncio.Event) -> None:
+        working = asyncio.create_task(
+            self.queue.run_worker_async(
+                concurrency=self.concurrency,
+                fetch_job_polling_interval=1.0,
+                shutdown_graceful_timeout=GRACE,
+                delete_jobs="always",
+                install_signal_handlers=False,
+                update_heartbeat_interval=HEARTBEAT,
+                stalled_worker_timeout=STALLED,
+            )
+        )
+        told = asyncio.create_task(stopping.wait())
+        await asyncio.wait({working, told}, return_when=asyncio.FIRST_COMPLETED)
+        told.cancel()
+        working.cancel()
+        await asyncio.wait({working})
+        if not stopping.is_set() and (error := working.exception() if not working.cancelled() else None):
+            raise error
+
+
+def lock_of(feed: Feed, free: frozenset[str]) -> str:
+    """Under which lock a feed is polled: its host, so that two workers never ask one host at the same time.
+
+    >>> lock_of(Feed("a", ("https://News.example/a.xml",)), frozenset())
+    'host:news.example'
+    """
+    host = urlsplit(feed.urls[0]).netloc.rpartition("@")[2].lower()
+    return f"host:{host}#{zlib.crc32(feed.id.encode()) % SHARDS}" if host in free else f"host:{host}"
+
+
+def run(app: App) -> None:
+    """Work until SIGTERM or SIGINT, beside any number of others."""
+    from aggregator import daemon as embedded
+
+    log.configure(app.log_format)
+    logging.getLogger("procrastinate").setLevel(logging.CRITICAL)
+    with app.parts() as parts:
+        daemon = Daemon(app, parts, app.settings.feeds)
+        worker = Worker(daemon, _queue(parts.archive.conninfo), parts.workers, daemon.stop)
+        worker.register(embedded.other_jobs(daemon))
+        with parts.archive.waiting_lock("queue"):
+            prepare(parts.archive.conninfo)
+        embedded.say_start(daemon)
+        asyncio.run(_serve(worker, daemon))
+    log.info("stopped")
+
+
+async def _serve(worker: Worker, daemon: Daemon) -> None:
+    loop = asyncio.get_running_loop()
+    threads = ThreadPoolExecutor(max_workers=worker.concurrency + 4, thread_name_prefix="fetch-job")
+    loop.set_default_executor(threads)
+    stopping = asyncio.Event()
+
+    def stop() -> None:
+        worker.stop.set()
+        stopping.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    loop.add_signal_handler(signal.SIGHUP, lambda: threading.Thread(target=daemon.reload, daemon=True).start())
+    daemon.notify("READY=1")
+    working = asyncio.create_task(worker.work(stopping))
+    while not working.done():
+        daemon.notify("WATCHDOG=1")
+        await asyncio.wait({working}, timeout=5)
+        if stopping.is_set():
+            daemon.notify("STOPPING=1")
+            log.info("stopping")
+            await asyncio.wait({working}, timeout=GRACE)
+            break
+    threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _queue(conninfo: str) -> procrastinate.App:
+    connector = procrastinate.PsycopgConnector(
+        conninfo=conninfo,
+        kwargs={"application_name": "aggregator queue", "keepalives_idle": 10, "keepalives_interval": 5},
+        min_size=1,
+        max_size=6,
+    )
+    return procrastinate.App(connector=connector)
+
+
+def prepare(conninfo: str) -> None:
+    """Make the queue's own tables where there are none; Procrastinate would fail on a second time."""
+    import psycopg
+    from procrastinate.schema import SchemaManager
+
+    with psycopg.connect(conninfo) as connection:
+        if connection.execute("SELECT to_regclass('procrastinate_jobs')").fetchone() == (None,):
+            connection.execute(SchemaManager.get_schema())
+
+
+def _cron(seconds: int) -> str:
+    """Every so many seconds, in croniter's six fields; a minute or more becomes minutes."""
+    minutes = timedelta(seconds=seconds) // timedelta(minutes=1)
+    return f"*/{min(minutes, 59)} * * * * 0" if minutes else f"* * * * * */{seconds}"
