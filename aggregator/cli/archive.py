@@ -53,13 +53,46 @@ def backup(app: App, target: Path) -> None:
     click.echo(f"{target}: {size / 1e6:.1f} MB", err=True)
 
 
+@archive.command(
+    epilog="Examples:\n\n  aggregator archive copy archive.db postgresql://news@db.example/news\n\n"
+    "  aggregator archive copy postgresql://news@db.example/news archive.db"
+)
+@click.argument("source", metavar="FROM")
+@click.argument("target", metavar="TO")
+def copy(source: str, target: str) -> None:
+    """Copy an archive to another database, SQLite or PostgreSQL, and verify that both are equal.
+
+    An interrupted copy goes on where it was when the same command is given again.
+    """
+    from contextlib import closing
+
+    from aggregator.store import transfer
+    from aggregator.store.archive import Archive
+
+    with closing(Archive.open(source)) as old, closing(Archive.target(target)) as new:
+        found = transfer.copy(old, new, lambda line: click.echo(line, err=True))
+        click.echo(f"{new.name}: {sum(one.rows for one in found.values()):,} rows, equal to {old.name}", err=True)
+    for name, one in found.items():
+        click.echo(f"{name}\t{one.rows}\t{one.sha256}")
+
+
 @archive.command(epilog="Example:\n\n  aggregator archive restore /backups/archive-2026-11-21.db")
 @click.argument("source", type=click.Path(path_type=Path))
 @click.pass_obj
 def restore(app: App, source: Path) -> None:
     """Put a backup in the place of the archive; refuses to overwrite one."""
-    from aggregator.store import maintenance
+    from aggregator.store import maintenance, postgres
 
+    if postgres.is_postgres(app.url):
+        from contextlib import closing
+
+        from aggregator.store import transfer
+        from aggregator.store.archive import Archive
+
+        with closing(Archive.open(str(source))) as old, closing(Archive.target(app.url)) as new:
+            transfer.copy(old, new, click.echo)
+        click.echo(f"{new.name} restored from {source}", err=True)
+        return
     maintenance.restore(source, Path(app.url).expanduser())
     click.echo(f"{app.url} restored from {source}", err=True)
 

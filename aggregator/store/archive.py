@@ -33,6 +33,10 @@ BUSY_SECONDS = 60
 """How long a writer waits for another process's transaction before it gives up."""
 
 
+UNFINISHED = "unfinished copy"
+"""Stands for the schema's version while `transfer` copies into an archive."""
+
+
 class Archive:
     """An open archive. Cheap to make; connections are opened when first used."""
 
@@ -59,6 +63,18 @@ class Archive:
         return archive
 
     @classmethod
+    def target(cls, url: str) -> Archive:
+        """Where a copy goes: made when there is nothing, else as it is; raises ArchiveError, ArchiveVersion."""
+        archive = cls._connect(url, write=True)
+        try:
+            found = archive.version()
+        except DBAPIError as error:
+            raise ArchiveError(f"{archive.name} cannot be read as an archive: {_cause(error)}") from error
+        if found not in (HEAD, UNFINISHED):
+            archive.settle_version(found, write=True)
+        return archive
+
+    @classmethod
     def _connect(cls, url: str, *, write: bool) -> Archive:
         try:
             parsed = postgres.normal(make_url(url if "://" in url else f"sqlite:///{Path(url).expanduser()}"))
@@ -75,7 +91,8 @@ class Archive:
             sa.event.listen(engine, "begin", _begin)
         else:
             postgres.prepare(engine)
-        return cls(engine, str(path) if path else parsed.render_as_string(hide_password=True), path)
+        shown = str(path) if path else parsed.set(drivername="postgresql").render_as_string(hide_password=True)
+        return cls(engine, shown, path)
 
     @property
     def dialect(self) -> str:
@@ -100,6 +117,8 @@ class Archive:
 
     def settle_version(self, found: str | None, *, write: bool) -> None:
         """Upgrade an older schema when `write`; raise for everything that this program must not touch."""
+        if found == UNFINISHED:
+            raise ArchiveError(f"{self.name} is a copy that was not finished; run the same `archive copy` again")
         if found is not None and found not in _known_versions():
             raise ArchiveVersion(
                 f"{self.name} was written by a newer aggregator (schema {found}, this one knows {HEAD});"
@@ -203,6 +222,12 @@ class Archive:
     def gate(self, pause: timedelta, slots: int) -> Gate | None:
         """How workers share their turns at a host; None on SQLite, where one daemon is alone."""
         return None if self.path else Gate(self._engine, pause, slots)
+
+    def fold(self) -> None:
+        """Put SQLite's log back into the file, so that the file alone is the archive."""
+        with self._engine.connect() as connection:
+            raw: Any = connection.connection.driver_connection
+            raw.execute("PRAGMA journal_mode=DELETE")
 
     def close(self) -> None:
         """Close every connection."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from aggregator.errors import ArchiveError
-from aggregator.store import articles, search
+from aggregator.store import articles, search, transfer
 from aggregator.store.archive import Archive
 from aggregator.store.schema import article
 
@@ -67,12 +67,13 @@ def repair(archive: Archive, say: Say, recalculate: Callable[[sa.Connection], ob
 def backup(archive: Archive, target: Path) -> int:
     """A consistent copy by SQLite's own backup, page by page while others write; bytes of the copy.
 
-    Raises ArchiveError for a target that exists, and for a PostgreSQL archive (pg_dump does that).
+    A PostgreSQL archive becomes a SQLite file. Raises ArchiveError for a target that exists.
     """
-    if archive.path is None:
-        raise ArchiveError("a PostgreSQL archive is backed up with pg_dump")
     if target.exists():
         raise ArchiveError(f"{target} exists; name another file, a backup never overwrites")
+    if archive.path is None:
+        transfer.backup(archive, target)
+        return target.stat().st_size
     beside = target.with_name(f".{target.name}.writing")
     try:
         with closing(sqlite3.connect(archive.path)) as source, closing(sqlite3.connect(beside)) as copy:
