@@ -184,7 +184,9 @@ def lint(catalogue: Catalogue) -> list[str]:
     A cue for and against a clause at once, a clause without a cue in each language that its agreement's name has,
     a name that two agreements share, a name that is another's look-alike or its own.
     """
-    found = [line for one in catalogue.agreements for clause in one.clauses for line in _lint_clause(one, clause, catalogue)]
+    found = [
+        line for one in catalogue.agreements for clause in one.clauses for line in _lint_clause(one, clause, catalogue)
+    ]
     owners: dict[str, str] = {}
     for one in catalogue.agreements:
         for name in dict.fromkeys(fold(name).strip() for name in one.names):
@@ -324,7 +326,9 @@ def _clauses(loaded: Loaded, value: Any, agreement: str) -> Iterator[Clause]:
         data = _mapping(loaded, one, path, _CLAUSE)
         number = data.get("number")
         if not isinstance(number, int) or isinstance(number, bool) or number < 1 or number in seen:
-            raise _problem(loaded, (*path, "number"), "number: expected a whole number from 1 that no other clause has")
+            raise _problem(
+                loaded, (*path, "number"), "number: expected a whole number from 1 that no other clause has"
+            )
         seen.add(number)
         cues = {key: _cues(loaded, data, path, key) for key in ("cues", "hints", "otherwise", "covers", "not")}
         yield Clause(
@@ -345,14 +349,20 @@ def _clauses(loaded: Loaded, value: Any, agreement: str) -> Iterator[Clause]:
 def _check_concepts(agreement: Agreement, known: Iterable[str]) -> None:
     known = {*known, "parties", "former", "unnamed"}
     cues = [*agreement.references, *agreement.unless, *agreement.recall]
-    cues += [cue for one in agreement.clauses for cue in (*one.cues, *one.hints, *one.otherwise, *one.covers, *one.against)]
+    cues += [
+        cue for one in agreement.clauses for cue in (*one.cues, *one.hints, *one.otherwise, *one.covers, *one.against)
+    ]
     for cue in cues:
         for word in (word for group in cue.groups for word in group.words if word.startswith("@")):
             if word[1:] not in known:
-                raise CatalogueError(f"{agreement.source}:{cue.line}: there is no concept {word}; add it under concepts:")
+                raise CatalogueError(
+                    f"{agreement.source}:{cue.line}: there is no concept {word}; add it under concepts:"
+                )
     for party in agreement.parties:
         if party.lower() not in known:
-            raise CatalogueError(f"{agreement.source}:1: parties: add the words for {party} as a concept {party.lower()}")
+            raise CatalogueError(
+                f"{agreement.source}:1: parties: add the words for {party} as a concept {party.lower()}"
+            )
 
 
 def _version(agreements: Sequence[Agreement], shared: Mapping[str, tuple[str, ...]]) -> str:

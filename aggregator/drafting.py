@@ -21,7 +21,7 @@ TERMS = 24  # of a clause at the most
 _DIGITS = {char: value for value, char in enumerate("一二三四五六七八九", 1)}
 # How clauses are numbered; group 1 is the number. The manner that counts furthest from 1 is taken.
 _MANNERS = tuple(
-    re.compile(pattern, re.M)
+    re.compile(pattern, re.M | re.I)
     for pattern in (
         r"^[ \t\u3000*#]*([一二三四五六七八九十百]+)、",
         r"^[ \t\u3000*#]*第\s*([一二三四五六七八九十百]+|\d+)\s*条[ \t\u3000：:、.]*",
@@ -42,7 +42,9 @@ SHARED = 3  # clauses that may speak of a subject before it stops telling them a
 _HAN_RUN = re.compile(f"[{CJK}]{{2,}}")
 _WORD = re.compile(r"[a-z][a-z0-9]{3,}")
 # Characters that join words rather than name things.
-_JOINING = frozenset("的和与及在将并等对为于以了是其该各两双方将应会就使由从至到或其之所者这那不有中国美上下个将可能也都被把按据除")
+_JOINING = frozenset(
+    "的和与及在将并等对为于以了是其该各两双方将应会就使由从至到或其之所者这那不有中国美上下个将可能也都被把按据除"
+)
 _PLAIN_WORDS = frozenset(
     "that this with from their they will shall have been including which both into other under each parties party"
     " such also more than these those between through upon where when countries states china united intend intends"
@@ -170,7 +172,9 @@ def _aliases(title: str) -> list[str]:
     if found:
         stem = found.group(1)
         return [found.group(0)] + ([stem] if len(stem) > 3 else [])  # noqa: PLR2004 - shorter ones are common words
-    english = re.match(r"(?:the\s+)?(.{4,60}?\b(?:statement|declaration|agreement|accord|convention|treaty|pact))\b", title)
+    english = re.match(
+        r"(?:the\s+)?(.{4,60}?\b(?:statement|declaration|agreement|accord|convention|treaty|pact))\b", title
+    )
     return [english.group(1)] if english and english.group(1) != title else []
 
 

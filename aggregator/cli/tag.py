@@ -176,7 +176,7 @@ def _article(name: str) -> tuple[str, str, datetime | None]:
         from aggregator.errors import DialectError
 
         try:
-                article = normalize.with_text(dialects.read(raw.encode(), name))
+            article = normalize.with_text(dialects.read(raw.encode(), name))
         except DialectError:
             return "", raw, None
         return article.title, article.text, article.published

@@ -71,7 +71,11 @@ def identify(sentences: Sequence[Sentence], lexicon: Lexicon, published: datetim
             words = around[place]
             if near[place] - {index}:
                 words = sentence.words | words & (rules.parties | topic)
-            if index not in found[place] and _refers(references, sentence.words, words, whole) and not _means_other(rules, words):
+            if (
+                index not in found[place]
+                and _refers(references, sentence.words, words, whole)
+                and not _means_other(rules, words)
+            ):
                 found[place].add(index)
     return found
 
@@ -169,7 +173,9 @@ class Follow:
         if not self._parties(one, sentence):
             return False
         said = rules.named | self.doc
-        named = any(one in names and other.words & said for names, other in zip(self.named, self.sentences, strict=True))
+        named = any(
+            one in names and other.words & said for names, other in zip(self.named, self.sentences, strict=True)
+        )
         return bool(sentence.words & (self.doc | (rules.topic if named else 0)))
 
     def _primary(self) -> int:
@@ -181,7 +187,10 @@ class Follow:
         if any(one in names for names in self.named[:lead]):
             return True
         first = next(place for place, names in enumerate(self.named) if one in names)
-        later = sum(bool(s.words & self.doc) or one in names for s, names in zip(self.sentences[first + 1:], self.named[first + 1:], strict=True))
+        later = sum(
+            bool(s.words & self.doc) or one in names
+            for s, names in zip(self.sentences[first + 1 :], self.named[first + 1 :], strict=True)
+        )
         before = any(self._announces(one, sentence) for sentence in self.sentences[:first])
         return later >= FOCUS or before
 

@@ -215,9 +215,7 @@ class Tagger:
         score = ranked[0].score if relation is Relation.TOPICAL else round(1 - rest, 3)
         return ClauseTag(ClauseId(clause), relation, score, tuple(evidence), self.catalogue.version)
 
-    def _near(
-        self, reading: _Reading, found: dict[str, list[_Match]], published: datetime | None
-    ) -> Iterator[Near]:
+    def _near(self, reading: _Reading, found: dict[str, list[_Match]], published: datetime | None) -> Iterator[Near]:
         for start, end in reading.blocks:
             place = reading.view.span(start, end)
             quote = f"{reading.title}\n{reading.text}"[place[0] : place[1]]
