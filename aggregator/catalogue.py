@@ -25,11 +25,23 @@ from aggregator.yaml_lines import Loaded, YamlProblem, load_yaml
 BUILT_IN = ("shanghai-2021", "glasgow-2021", "sunnylands-2023")
 LANGUAGES = ("zh", "en")
 _ID = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*\Z")
-_TOP = (
-    "id name published parties builds_on topic aliases mistranslations lookalikes references unless recall concepts"
-    " clauses"
-).split()
-_CLAUSE = "number section title summary cues hints otherwise covers not".split()
+_TOP = [
+    "id",
+    "name",
+    "published",
+    "parties",
+    "builds_on",
+    "topic",
+    "aliases",
+    "mistranslations",
+    "lookalikes",
+    "references",
+    "unless",
+    "recall",
+    "concepts",
+    "clauses",
+]
+_CLAUSE = ["number", "section", "title", "summary", "cues", "hints", "otherwise", "covers", "not"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +121,7 @@ def load(files: Iterable[Path] = (), *, built_in: bool = True) -> Catalogue:
 
     Raises:
         CatalogueError: a file cannot be read or holds a mistake; the text starts with file and line.
+
     """
     own = [read(_text(path), str(path)) for path in files]
     given = {one.id: one for one in own}
@@ -123,6 +136,7 @@ def assemble(agreements: Iterable[Agreement]) -> Catalogue:
 
     Raises:
         CatalogueError: a cue uses a concept that neither its file nor the shared list has.
+
     """
     ordered = tuple(sorted(agreements, key=lambda one: (one.published or date.min, one.id)))
     shared = concepts()
@@ -150,6 +164,7 @@ def read(text: str, name: str) -> Agreement:
 
     Raises:
         CatalogueError: the text starts with file, line and column.
+
     """
     loaded = _yaml(text, name)
     data = _mapping(loaded, loaded.data, (), _TOP)
@@ -191,12 +206,12 @@ def lint(catalogue: Catalogue) -> list[str]:
     for one in catalogue.agreements:
         for name in dict.fromkeys(fold(name).strip() for name in one.names):
             if owners.setdefault(name, one.id) != one.id:
-                found.append(f"{one.source}:1: the name {name!r} is also {owners[name]}'s; only one can have it")
+                found += [f"{one.source}:1: the name {name!r} is also {owners[name]}'s; only one can have it"]
     taken = {fold(name).strip(): one for one in catalogue.agreements for name in one.names}
     for one in catalogue.agreements:
         for phrase in one.lookalikes:
             if owner := taken.get(fold(phrase).strip()):
-                found.append(f"{one.source}:1: the look-alike {phrase!r} is a name of {owner.id}")
+                found += [f"{one.source}:1: the look-alike {phrase!r} is a name of {owner.id}"]
     return found
 
 

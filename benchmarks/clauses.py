@@ -57,24 +57,29 @@ class Score:
     agreements: list[int] = field(default_factory=lambda: [0, 0])
 
     def add(self, got: set[str], must: set[str], may: set[str]) -> None:
+        """Count one article."""
         self.hit += len(got & must)
         self.spurious += len(got - must - may)
         self.missed += len(must - got)
 
     def add_agreements(self, got: set[str], must: set[str]) -> None:
+        """Count the agreements of one article."""
         self.agreements[0] += len(got & must)
         self.agreements[1] += len(got ^ must)
 
     @property
     def precision(self) -> float:
+        """Found rightly among those found."""
         return self.hit / ((self.hit + self.spurious) or 1)
 
     @property
     def recall(self) -> float:
+        """Found rightly among those that are there."""
         return self.hit / ((self.hit + self.missed) or 1)
 
     @property
     def f1(self) -> float:
+        """Their harmonic mean."""
         return 2 * self.hit / ((2 * self.hit + self.spurious + self.missed) or 1)
 
     def __str__(self) -> str:
@@ -200,6 +205,7 @@ def table(known: catalogue.Catalogue, by_clause: dict[str, Score]) -> str:
 
 
 def main() -> None:
+    """Measure and print."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--shared", type=Path, default=ROOT.parent / "shared")
     options.add_argument("--write", type=Path, help="put the table per clause into this file, between its marks")
@@ -230,7 +236,7 @@ def main() -> None:
         text = chosen.write.read_text(encoding="utf-8")
         marks = r"(<!-- table -->\n).*(\n<!-- end -->)"
         chosen.write.write_text(
-            re.sub(marks, lambda m: m[1] + table(known, by_clause) + m[2], text, flags=re.S), encoding="utf-8"
+            re.sub(marks, lambda m: m[1] + table(known, by_clause) + m[2], text, flags=re.DOTALL), encoding="utf-8"
         )
 
 

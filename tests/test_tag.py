@@ -41,23 +41,28 @@ LEADS = {
 
 @cache
 def tagger() -> Tagger:
+    """One tagger for all tests."""
     return Tagger(load())
 
 
 @cache
 def data(name: str) -> list | dict:
+    """A file of tests/data."""
     return load_yaml((DATA / name).read_text(encoding="utf-8"), name).data
 
 
 def articles() -> list[tuple[str, str, datetime | None]]:
+    """Title, text and date of the own articles."""
     return [(row["title"], row["text"], moment(row.get("published"))) for row in data("articles.yaml")]
 
 
 def clauses(tags: Tags) -> set[str]:
+    """The clauses discussed."""
     return set(discussed(tags))
 
 
 def assert_spans(title: str, text: str, tags: Tags) -> None:
+    """Every quote stands where its evidence says."""
     for tag in tags.clauses:
         assert tag.evidence
         for one in tag.evidence:
@@ -126,7 +131,7 @@ def test_an_article_before_the_agreement_cannot_discuss_it() -> None:
     text = "The Sunnylands statement promises to end plastic pollution, China and the United States said."
     found = {"sunnylands-2023/15"}
     assert not clauses(tagger().tags("", text, datetime(2023, 11, 11, tzinfo=UTC)))
-    for day in (datetime(2023, 11, 13, tzinfo=UTC), None, datetime(1970, 1, 1, tzinfo=UTC), datetime(2031, 1, 1)):
+    for day in (datetime(2023, 11, 13, tzinfo=UTC), None, datetime(1970, 1, 1, tzinfo=UTC), datetime(2031, 1, 1)):  # noqa: DTZ001 - a naive one
         assert clauses(tagger().tags("", text, day)) == found
 
 
@@ -245,6 +250,8 @@ def test_other_characters_change_few_tags(table: str) -> None:
 
 
 def noisy(mark: str, every: int):
+    """Puts a mark between Han characters, one time in so many."""
+
     def alter(text: str) -> str:
         chosen = random.Random(len(text))
         return re.sub(

@@ -7,6 +7,7 @@ from aggregator.tag_review import Precision, diff, judged, precision, summed
 
 
 def tag(clause: str, start: int = 0, relation: Relation = Relation.DISCUSSES) -> ClauseTag:
+    """A tag with one quote."""
     return ClauseTag(ClauseId(clause), relation, 0.8, (Evidence("text", start, start + 5, "quote", "rule"),), "v1")
 
 

@@ -20,7 +20,8 @@ from aggregator.text import in_taiwan
 @dataclass(frozen=True, slots=True)
 class Rule:
     """A cue in bits: `here` must stand in the sentence, `near` there or beside it, `anywhere` in the article, `against` nowhere in it,
-    `against_near` not beside it either."""
+    `against_near` not beside it either.
+    """
 
     cue: Cue
     anchor: int

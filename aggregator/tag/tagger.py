@@ -216,13 +216,16 @@ class Tagger:
         return ClauseTag(ClauseId(clause), relation, score, tuple(evidence), self.catalogue.version)
 
     def _near(self, reading: _Reading, found: dict[str, list[_Match]], published: datetime | None) -> Iterator[Near]:
-        for start, end in reading.blocks:
-            place = reading.view.span(start, end)
-            quote = f"{reading.title}\n{reading.text}"[place[0] : place[1]]
-            yield Near("", quote, "a look-alike's name: the words in it identify nothing")
-        for rules in self._lexicon.agreements:
-            if early(published, rules) and any(one.words & rules.named for one in reading.sentences):
-                yield Near(rules.agreement.id, "", "named, but the article is dated before it was published")
+        for block in reading.blocks:
+            start, end = reading.view.span(*block)
+            yield Near(
+                "",
+                f"{reading.title}\n{reading.text}"[start:end],
+                "a look-alike's name: the words in it identify nothing",
+            )
+        for known in self._lexicon.agreements:
+            if early(published, known) and any(one.words & known.named for one in reading.sentences):
+                yield Near(known.agreement.id, "", "named, but the article is dated before it was published")
         masks = [one.words for one in reading.sentences]
         words = _sum(masks) | _sum(one.denied for one in reading.sentences)
         clauses = {index: self._live(index, words) for index in reading.agreements}

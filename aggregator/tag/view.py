@@ -36,7 +36,7 @@ class _Reading(dict[int, str]):
     """A `str.translate` table made as characters are met: `text.fold`, and hyphens as spaces."""
 
     def __missing__(self, code: int) -> str:
-        char = chr(code) if 0xD800 <= code <= 0xDFFF else fold(chr(code))  # noqa: PLR2004 - a lone surrogate is no character
+        char = "\ufffd" if 0xD800 <= code <= 0xDFFF else fold(chr(code))  # noqa: PLR2004 - a lone surrogate
         self[code] = char = _SPACES.get(char, char)
         return char
 
@@ -107,7 +107,8 @@ LEAST, MOST = 4, 400
 
 def sentences(text: str) -> list[tuple[int, int]]:
     """Spans of the sentences of a view, white space at their ends left out."""
-    spans, start = [], 0
+    spans: list[tuple[int, int]] = []
+    start = 0
     for found in _END.finditer(text):
         if found.group()[0] == "." and _ABBREVIATED.search(text, max(start, found.start() - 8), found.start()):
             continue
