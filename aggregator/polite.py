@@ -136,6 +136,8 @@ def learn(extra: dict[str, Any], state: FeedState, seen: Seen, now: datetime) ->
     if seen.changed:
         entries = seen.new + known
         extra["window"], extra["known"] = entries, round(known / entries, 3) if entries else None
+    elif extra.get("window"):
+        extra["known"] = 1.0
     if state.last_success is None:
         return
     hours = (now - state.last_success).total_seconds() / 3600
