@@ -176,12 +176,14 @@ class _Compiler:
 
     def leaves(self, query: Node) -> tuple[Leaf, ...]:
         """The words an article is wanted for, as ranking asks for them."""
+        parts = query.parts if isinstance(query, And) else (query,)
         return tuple(
             Leaf(
                 terms.folded(text.needle),
                 text.title,
                 self.bound(text).upper,
                 self.bound(Text(text.needle, title=True)).upper,
+                always=text in parts,
             )
             for text in dict.fromkeys(texts(query))
         )

@@ -13,23 +13,28 @@ import math
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from aggregator import terms
 
 K1 = 1.2
 B = 0.75
 TITLE_WEIGHT = 3
-RESCORED = 200
+RESCORED = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """A wanted word: folded, where it may stand, and what the index is asked for it (None: it cannot tell)."""
+    """A wanted word: folded, where it may stand, and what the index is asked for it (None: it cannot tell).
+
+    `always` says that every match has it: the word alone, or one of those that are ANDed.
+    """
 
     needle: str
     title_only: bool
     anywhere: str | None
     in_title: str | None
+    always: bool = False
 
 
 def ordered(connection: sqlite3.Connection, docids: Sequence[int], leaves: Sequence[Leaf]) -> list[int]:
@@ -49,16 +54,15 @@ def _by_index(
     low, high = min(docids), max(docids)
     sizes = _sizes(connection, docids)
     mean = sum(sizes.values()) / max(len(sizes), 1) or 1.0
-    everything = connection.execute(
-        "SELECT count(*) FROM article INDEXED BY ix_article_facets WHERE docid BETWEEN ? AND ?", (low, high)
-    ).fetchone()[0]
+    everything = connection.execute("SELECT max(id) FROM article").fetchone()[0]
     scores = dict.fromkeys(docids, 0.0)
     weights: dict[Leaf, float] = {}
     for leaf in leaves:
-        anywhere = _having(connection, leaf.anywhere, low, high)
-        weights[leaf] = weight = math.log(1 + (everything - len(anywhere) + 0.5) / (len(anywhere) + 0.5))
+        anywhere = scores.keys() if leaf.always else scores.keys() & _having(connection, leaf.anywhere, low, high)
+        often_at_all = _count(connection, leaf.anywhere, low, high) if len(leaves) > 1 else 1
+        weights[leaf] = weight = math.log(1 + (everything - often_at_all + 0.5) / (often_at_all + 0.5))
         titled = _having(connection, leaf.in_title, low, high)
-        for docid in scores.keys() & anywhere:
+        for docid in anywhere:
             often = 1 + TITLE_WEIGHT * (docid in titled)
             scores[docid] += weight * _saturated(often, sizes.get(docid, mean) / mean)
     return scores, weights
@@ -101,6 +105,14 @@ def _having(connection: sqlite3.Connection, match: str | None, low: int, high: i
     return {row[0] for row in connection.execute(sql, (match, low, high))}
 
 
+def _count(connection: sqlite3.Connection, match: str | None, low: int, high: int) -> int:
+    """How many they are."""
+    if match is None:
+        return 0
+    sql = "SELECT count(*) FROM article_fts WHERE article_fts MATCH ? AND rowid BETWEEN ? AND ?"
+    return int(connection.execute(sql, (match, low, high)).fetchone()[0])
+
+
 def _sizes(connection: sqlite3.Connection, docids: Sequence[int]) -> dict[int, int]:
     """How many different terms each article has, as FTS5 keeps it."""
     rows = connection.execute(
@@ -110,6 +122,7 @@ def _sizes(connection: sqlite3.Connection, docids: Sequence[int]) -> dict[int, i
     return {docid: varint(blob) for docid, blob in rows}
 
 
+@cache
 def varint(blob: bytes) -> int:
     """SQLite's variable-length integer, in which FTS5 stores a document's number of terms."""
     value = 0
