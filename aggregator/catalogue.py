@@ -127,7 +127,7 @@ def assemble(agreements: Iterable[Agreement]) -> Catalogue:
     ordered = tuple(sorted(agreements, key=lambda one: (one.published or date.min, one.id)))
     shared = concepts()
     for one in ordered:
-        _check_concepts(one, shared.keys() | one.concepts.keys())
+        _check_concepts(one, {*shared, *one.concepts, *(other.id for other in ordered)})
     return Catalogue(ordered, shared, _version(ordered, shared))
 
 
@@ -343,7 +343,7 @@ def _clauses(loaded: Loaded, value: Any, agreement: str) -> Iterator[Clause]:
 
 
 def _check_concepts(agreement: Agreement, known: Iterable[str]) -> None:
-    known = {*known, "parties", "former"}
+    known = {*known, "parties", "former", "unnamed"}
     cues = [*agreement.references, *agreement.unless, *agreement.recall]
     cues += [cue for one in agreement.clauses for cue in (*one.cues, *one.hints, *one.otherwise, *one.covers, *one.against)]
     for cue in cues:

@@ -35,13 +35,13 @@ AHEAD = timedelta(hours=24)
 """A date further in the future than this is a mistake; first seen counts instead."""
 
 
-def relate(connection: sa.Connection, stored: Sequence[Article], now: datetime) -> int:
-    """Relate new and revised articles to all others, in the transaction that stores them; the number of reprints."""
+def relate(connection: sa.Connection, stored: Sequence[Article], now: datetime) -> frozenset[int]:
+    """Relate new and revised articles to all others, in the transaction that stores them; those that are reprints."""
     fresh = [_trace(article, now) for article in stored]
     link(connection, fresh, {article.id: article.text for article in stored})
     settle(connection, [one.id for one in fresh])
     placed = relations.placed(connection, [one.id for one in fresh])
-    return sum(1 for _, original in placed.values() if original is not None)
+    return frozenset(identity for identity, (_, original) in placed.items() if original is not None)
 
 
 def recalculate(connection: sa.Connection, now: datetime | None = None) -> None:

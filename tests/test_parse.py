@@ -300,8 +300,8 @@ def test_ttl(extra, ttl):
 @pytest.mark.parametrize("newest_first", [True, False])
 def test_newest_entries_are_kept(newest_first, monkeypatch):
     """Of very many entries the newest are kept, in document order, and the operator is told."""
-    monkeypatch.setattr("aggregator.parse.MAX_ENTRIES", 50)
-    monkeypatch.setattr("aggregator.xmlfeed.MAX_ENTRIES", 50)
+    monkeypatch.setattr("aggregator.parse.feed.MAX_ENTRIES", 50)
+    monkeypatch.setattr("aggregator.parse.xmlfeed.MAX_ENTRIES", 50)
     count = 55
     numbers = range(count - 1, -1, -1) if newest_first else range(count)
     items = "".join(f"<item><title>{i}</title><pubDate>{1_000_000_000 + i}</pubDate></item>" for i in numbers)

@@ -23,8 +23,8 @@ from xml.sax.xmlreader import AttributesNSImpl
 import feedparser.api
 from feedparser.sanitizer import _HTMLSanitizer
 
-from aggregator.dates import parse_date
 from aggregator.errors import ParseError
+from aggregator.parse.dates import parse_date
 
 HTML_ELEMENTS = frozenset(_HTMLSanitizer.acceptable_elements)  # those that a title may hold
 MAX_ENTRIES = 10_000  # read of one document, so that a feed of 100,000 entries ends in time

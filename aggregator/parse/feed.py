@@ -16,12 +16,12 @@ from html import unescape
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from aggregator import jsonfeed, xmlfeed
-from aggregator.charset import decode
-from aggregator.dates import parse_date
 from aggregator.errors import ParseError
-from aggregator.mend import FEED_ROOTS, mend, root
 from aggregator.model import Document, Entry
+from aggregator.parse import jsonfeed, xmlfeed
+from aggregator.parse.charset import decode
+from aggregator.parse.dates import parse_date
+from aggregator.parse.mend import FEED_ROOTS, mend, root
 from aggregator.text import clean
 
 MAX_ENTRIES = xmlfeed.MAX_ENTRIES
