@@ -29,13 +29,13 @@ _TOP = (
     "id name published parties builds_on topic aliases mistranslations lookalikes references unless recall concepts"
     " clauses"
 ).split()
-_CLAUSE = "number section title summary cues hints covers not".split()
+_CLAUSE = "number section title summary cues hints otherwise covers not".split()
 
 
 @dataclass(frozen=True, slots=True)
 class Clause:
     """One numbered clause. `cues` need the agreement's context, `hints` a sentence that itself speaks of the
-    agreement or its parties; a sentence where one of `covers` matches belongs to this clause alone; where one of
+    agreement or its parties, `otherwise` such a sentence that speaks of no clause so far; a sentence where one of `covers` matches belongs to this clause alone; where one of
     `against` matches, it says nothing of this clause.
     """
 
@@ -46,6 +46,7 @@ class Clause:
     summary: Mapping[str, str]
     cues: tuple[Cue, ...]
     hints: tuple[Cue, ...] = ()
+    otherwise: tuple[Cue, ...] = ()
     covers: tuple[Cue, ...] = ()
     against: tuple[Cue, ...] = ()
     line: int = 0
@@ -202,7 +203,7 @@ def _lint_clause(agreement: Agreement, clause: Clause, catalogue: Catalogue) -> 
     lists = {**catalogue.concepts, **agreement.concepts}
     against = {word for cue in clause.against if len(cue.groups) == 1 for word in spelled(cue.groups[0].words, lists)}
     spoken: set[str] = set()
-    for cue in (*clause.cues, *clause.hints):
+    for cue in (*clause.cues, *clause.hints, *clause.otherwise):
         refused = {w for g in cue.groups if g.against for w in spelled(g.words, lists)} | against
         wanted = [frozenset(spelled(group.words, lists)) for group in cue.groups if not group.against]
         for words in wanted:
@@ -325,7 +326,7 @@ def _clauses(loaded: Loaded, value: Any, agreement: str) -> Iterator[Clause]:
         if not isinstance(number, int) or isinstance(number, bool) or number < 1 or number in seen:
             raise _problem(loaded, (*path, "number"), "number: expected a whole number from 1 that no other clause has")
         seen.add(number)
-        cues = {key: _cues(loaded, data, path, key) for key in ("cues", "hints", "covers", "not")}
+        cues = {key: _cues(loaded, data, path, key) for key in ("cues", "hints", "otherwise", "covers", "not")}
         yield Clause(
             agreement=agreement,
             number=number,
@@ -334,6 +335,7 @@ def _clauses(loaded: Loaded, value: Any, agreement: str) -> Iterator[Clause]:
             summary=_bilingual(loaded, data.get("summary"), (*path, "summary")),
             cues=cues["cues"],
             hints=cues["hints"],
+            otherwise=cues["otherwise"],
             covers=cues["covers"],
             against=cues["not"],
             line=loaded.marks[path][0],
@@ -343,7 +345,7 @@ def _clauses(loaded: Loaded, value: Any, agreement: str) -> Iterator[Clause]:
 def _check_concepts(agreement: Agreement, known: Iterable[str]) -> None:
     known = {*known, "parties", "former"}
     cues = [*agreement.references, *agreement.unless, *agreement.recall]
-    cues += [cue for one in agreement.clauses for cue in (*one.cues, *one.hints, *one.covers, *one.against)]
+    cues += [cue for one in agreement.clauses for cue in (*one.cues, *one.hints, *one.otherwise, *one.covers, *one.against)]
     for cue in cues:
         for word in (word for group in cue.groups for word in group.words if word.startswith("@")):
             if word[1:] not in known:

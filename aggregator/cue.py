@@ -2,6 +2,7 @@
 
     @methane & 计划|plan & !@pledge      all in one sentence, and no word of @pledge there
     @methane & ~@ndc                     `~`: in the sentence, or in one next to it
+    @document & ^@parties                `^`: anywhere in the article
     @forest                              one group of words is enough
     3 of 电力|交通|建筑|废弃物           so many different ones of these words
 
@@ -29,11 +30,13 @@ class CueProblem(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Words of which `at_least` must be there: in the sentence, or beside it when `near`; none when `against`."""
+    """Words of which `at_least` must be there: in the sentence, beside it too when `near`, in the whole article
+    when `anywhere`; none when `against`."""
 
     words: tuple[str, ...]
     against: bool = False
     near: bool = False
+    anywhere: bool = False
     at_least: int = 1
 
 
@@ -53,14 +56,14 @@ def parse(text: str, line: int = 0) -> Cue:
         CueProblem: an empty group, a misspelt concept, or an anchor that is negated or only near.
     """
     groups = tuple(_group(part.strip()) for part in text.split("&"))
-    if groups[0].against or groups[0].near:
-        raise CueProblem(f"the first group of {text!r} is the anchor: it cannot start with ! or ~")
+    if groups[0].against or groups[0].near or groups[0].anywhere:
+        raise CueProblem(f"the first group of {text!r} is the anchor: it cannot start with !, ~ or ^")
     return Cue(text.strip(), groups, line)
 
 
 def _group(text: str) -> Group:
     against, near = text.startswith("!"), text.startswith("~")
-    body = text.lstrip("!~").strip()
+    body = text.lstrip("!~^").strip()
     found = _AT_LEAST.match(body)
     at_least = int(found.group(1)) if found else 1
     words = tuple(word.strip() for word in (body[found.end() :] if found else body).split("|"))
@@ -71,7 +74,7 @@ def _group(text: str) -> Group:
             raise CueProblem(f"{word!r} is no concept's name (letters, digits, - and _)")
     if not 1 <= at_least <= len(words) and not any(word.startswith("@") for word in words):
         raise CueProblem(f"{text!r} asks for more words than it names")
-    return Group(words, against, near, at_least)
+    return Group(words, against, near, text.startswith("^"), at_least)
 
 
 def languages(word: str) -> frozenset[str]:

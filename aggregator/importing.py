@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from aggregator import dialects, files, normalize, pipeline
+from aggregator import dialects, files, normalize, pipeline, turn
 from aggregator.dedup import identity
 from aggregator.errors import DialectError
-from aggregator.model import Article, Feed
+from aggregator.model import Article, Feed, FeedState, PollStatus
 from aggregator.text import clean
 
 BATCH = 200
@@ -44,7 +44,7 @@ def take_files(paths: Iterable[Path], parts: pipeline.Parts) -> Iterator[Progres
             return
         now = parts.clock()
         with parts.archive.writing() as connection:
-            done = pipeline.admit(connection, IMPORTED, batch, parts, now)
+            done = pipeline.admit(connection, _brought(batch), parts.tag, now)
         progress = Progress(
             progress.read + read,
             progress.new + done.new,
@@ -54,6 +54,11 @@ def take_files(paths: Iterable[Path], parts: pipeline.Parts) -> Iterator[Progres
             refused,
         )
         yield progress
+
+
+def _brought(batch: list[Article]) -> pipeline.Brought:
+    """A batch as if a feed had brought it: newest first, as documents list them."""
+    return pipeline.Brought(IMPORTED, FeedState(""), turn.Outcome(PollStatus.OK), tuple(reversed(batch)))
 
 
 def _batches(found: Iterator[Article | str]) -> Iterator[tuple[list[Article], tuple[str, ...], int]]:

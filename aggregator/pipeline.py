@@ -12,7 +12,7 @@ transaction that stores its articles, so that a crash in between makes it ask ag
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -67,7 +67,8 @@ class Parts:
     workers: int = 16
     stopped: Callable[[], bool] = field(default=lambda: False)
     complete: Callable[[Article, Feed], Article] = field(default=lambda article, _feed: article)
-    """Fetches an article's page where the feed asks for full text; called only for what is new."""
+    """Gives an article its page's text, where the feed asks for full text; called for what is new or revised,
+    in the fetching thread, and never raises: a page that fails leaves the feed's text and says so."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,8 @@ class Brought:
     state: FeedState
     outcome: turn.Outcome
     articles: tuple[Article, ...] = ()
+    pages: Mapping[int, Article] = field(default_factory=dict)
+    """By index in `articles`: the same article with its page's text. What an entry is, is judged by the feed's."""
 
 
 def poll(which: Sequence[Feed], parts: Parts, *, force: bool = False) -> Iterator[PollReport]:
@@ -121,6 +124,7 @@ def ask(feed: Feed, state: FeedState, parts: Parts, *, force: bool = False) -> B
             return Brought(feed, state, turn.Outcome(PollStatus.UNCHANGED, url=url, fetched=_light(fetched)))
         document = parts.parse(fetched, feed, now)
         brought = tuple(_article(entry, feed) for entry in document.entries)
+        pages = _pages(feed, brought, parts) if feed.fulltext else {}
     except FeedError as error:
         return Brought(feed, state, turn.failure(error))
     except Exception as error:  # noqa: BLE001 - whatever a feed sends, it stops nobody but itself
@@ -134,7 +138,15 @@ def ask(feed: Feed, state: FeedState, parts: Parts, *, force: bool = False) -> B
         notes=document.notes,
         window=polite.window(document.entries, now),
     )
-    return Brought(feed, state, outcome, brought)
+    return Brought(feed, state, outcome, brought, pages)
+
+
+def _pages(feed: Feed, arrived: Sequence[Article], parts: Parts) -> dict[int, Article]:
+    """The pages of what the archive does not know yet; looked up before the writing transaction opens."""
+    with parts.archive.reading() as connection:
+        decisions = decide(connection, feed.id, arrived)
+    wanted = [decision.index for decision in decisions if decision.arrival is not Arrival.UNCHANGED]
+    return {index: parts.complete(arrived[index], feed) for index in wanted if not parts.stopped()}
 
 
 def _first_answer(feed: Feed, state: FeedState, parts: Parts, now: datetime) -> tuple[str, Fetched]:
@@ -144,7 +156,8 @@ def _first_answer(feed: Feed, state: FeedState, parts: Parts, now: datetime) -> 
         try:
             return url, parts.fetch(feed, url, turn.validators_for(url, state), now)
         except FeedError as error:
-            errors.append(error)
+            # Without the traceback: it would hold what had been read so far, and this list.
+            errors.append(error.with_traceback(None))
     raise turn.telling(errors)
 
 
@@ -175,7 +188,7 @@ def _take_in_one(connection: sa.Connection, brought: Brought, parts: Parts, now:
     if brought.articles:
         try:
             with connection.begin_nested():
-                report = _counted(report, admit(connection, brought.feed, brought.articles, parts, now))
+                report = _counted(report, admit(connection, brought, parts.tag, now))
         except (IntegrityError, DataError, StatementError, ValueError) as error:
             # One feed's strange data: its savepoint is rolled back, its validators stay old, so it is asked again.
             if isinstance(error, OperationalError):
@@ -219,26 +232,20 @@ def _counted(report: PollReport, admitted: Admitted) -> PollReport:
     )
 
 
-def admit(connection: sa.Connection, feed: Feed, arrived: Sequence[Article], parts: Parts, now: datetime) -> Admitted:
+def admit(connection: sa.Connection, brought: Brought, tag: Tagging, now: datetime) -> Admitted:
     """Decide for each article whether it is new, a revision, or known; store, tag and relate what is not known."""
-    stored: dict[int, Article] = {}
-    decisions = decide(connection, feed.id, arrived)
-    for decision in decisions:
-        if decision.arrival is Arrival.UNCHANGED:
-            continue
-        value = parts.complete(arrived[decision.index], feed)
-        key = decision.key if value is arrived[decision.index] else identity.key_of(value)
-        if decision.arrival is Arrival.NEW:
-            [stored[decision.index]] = articles.add(connection, [(value, key)], now)
-        else:
-            of = stored[decision.after].id if decision.after is not None else decision.of or ArticleId(0)
-            stored[decision.index] = articles.revise(connection, of, value, key, now)
+    decisions = decide(connection, brought.feed.id, brought.articles)
+    texts = {**dict(enumerate(brought.articles)), **brought.pages}
+    new = [one for one in decisions if one.arrival is Arrival.NEW]
+    added = articles.add(connection, [(texts[one.index], one.key) for one in new], now)
+    stored = {one.index: article for one, article in zip(new, added, strict=True)}
+    revised = [one for one in decisions if one.arrival is Arrival.REVISED]
+    for one in revised:  # oldest first, and each after the new article that it may revise
+        of = stored[one.after].id if one.after is not None else one.of or ArticleId(0)
+        stored[one.index] = articles.revise(connection, of, texts[one.index], one.key, now)
     newest = tuple({article.id: article for article in stored.values()}.values())
-    reprints = file(connection, newest, parts.tag, now)
-    counts = [decision.arrival for decision in decisions]
-    return Admitted(
-        newest, counts.count(Arrival.NEW), counts.count(Arrival.REVISED), counts.count(Arrival.UNCHANGED), reprints
-    )
+    reprints = file(connection, newest, tag, now)
+    return Admitted(newest, len(new), len(revised), len(decisions) - len(new) - len(revised), reprints)
 
 
 def decide(connection: sa.Connection, feed: str, arrived: Sequence[Article]) -> list[identity.Decision]:

@@ -93,11 +93,13 @@ ODD_HEADS = [
 ]
 
 
-def hexo(head: str, body: str = "\n<p>b</p>\n") -> bytes:
+def hexo_file(head: str, body: str = "\n<p>b</p>\n") -> bytes:
+    """A file with these lines as its head."""
     return f"---\n{head}\n---\n{body}".encode()
 
 
 def changed_lines(before: bytes, after: bytes) -> list[bytes]:
+    """The lines of the first that are others in the second."""
     one, two = before.split(b"\n"), after.split(b"\n")
     assert len(one) == len(two)
     return [line for line, other in zip(one, two, strict=True) if line != other]
@@ -152,7 +154,7 @@ def test_polled_seeds_give_the_seed_files(shared: Path):
 @pytest.mark.parametrize("body", ["\n<p>b</p>\n", "", "plain *text*\n\nand more", "\n<div>\nx\n</div>\n\n"])
 def test_odd_heads_come_back(head, body):
     """Other quoting, order, unknown keys and bodies are read, written again, and hold another title on one line."""
-    data = hexo(head, body)
+    data = hexo_file(head, body)
     article = dialects.read(data)
     assert article.title.strip() in {
         "x", "Climate: what now", 'say "no" now', "it's late", "caf\u00e9", "\u4e2d\u6587", "wide", "[\u5f71] news", "@home",
@@ -165,10 +167,12 @@ def test_odd_heads_come_back(head, body):
 
 def test_the_values_of_odd_heads_are_read():
     """Lists in both styles, quoted values and dates with an offset mean what YAML says."""
-    article = dialects.read(hexo("title: x\ncategories: [a, 'b, c', \"d\"]\nauthor: 'O''Neil'\ndate: 2021-11-11T20:00:05+08:00"))
+    article = dialects.read(
+        hexo_file("title: x\ncategories: [a, 'b, c', \"d\"]\nauthor: 'O''Neil'\ndate: 2021-11-11T20:00:05+08:00")
+    )
     assert article.categories == ("a", "b, c", "d")
     assert (article.author, article.published) == ("O'Neil", NOON)
-    assert dialects.read(hexo("title: x\ncategories:\n- a\n-  'b'")).categories == ("a", "b")
+    assert dialects.read(hexo_file("title: x\ncategories:\n- a\n-  'b'")).categories == ("a", "b")
 
 
 def test_another_value_changes_its_own_line():
@@ -266,14 +270,18 @@ def test_an_unknown_dialect_is_named():
 
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=40)
-NASTY = st.lists(st.sampled_from(["---", "\n", ": ", "'", '"', "# ", "\\", "](", "[", ")", " - ", "a", "\u4e2d", "\u2028", "&a"])).map("".join)
+NASTY = st.lists(
+    st.sampled_from(["---", "\n", ": ", "'", '"', "# ", "\\", "](", "[", ")", " - ", "a", "\u4e2d", "\u2028", "&a"])
+).map("".join)
 
 
 @settings(max_examples=150, deadline=None)
 @given(title=TEXT | NASTY, author=TEXT | NASTY, categories=st.lists(TEXT | NASTY, max_size=3), html=TEXT | NASTY)
 def test_any_article_comes_back_from_a_head(title, author, categories, html):
     """Whatever the words are, a head gives them back and the file is written again byte for byte."""
-    article = Article(title=title, html=f"<p>{html}</p>", text="", author=author, categories=tuple(categories), published=NOON)
+    article = Article(
+        title=title, html=f"<p>{html}</p>", text="", author=author, categories=tuple(categories), published=NOON
+    )
     for name in ("hexo", "jekyll"):
         data = dialects.write(article, name)
         again = dialects.read(data)
@@ -293,7 +301,10 @@ def test_any_article_can_be_written_without_a_head(title, html, name):
 
 
 @settings(max_examples=300, deadline=None)
-@given(data=st.binary(max_size=60) | NASTY.map(str.encode), start=st.sampled_from([b"", b"---\ntitle: ", b"# ", b"---\ntitle: x\n", b"[a](b)\n---\n"]))
+@given(
+    data=st.binary(max_size=60) | NASTY.map(str.encode),
+    start=st.sampled_from([b"", b"---\ntitle: ", b"# ", b"---\ntitle: x\n", b"[a](b)\n---\n"]),
+)
 def test_any_bytes_are_refused_or_kept(data, start):
     """No bytes raise anything but DialectError, and what is accepted is written again."""
     for end in (b"", b"\n---\n"):
@@ -307,8 +318,8 @@ def test_any_bytes_are_refused_or_kept(data, start):
 
 HOSTILE = [
     "../../../etc/passwd", "..\\..\\win.ini", "..", ".", "", "  ", "CON", "nul.txt", "a" * 300, "\u4e2d" * 200, "name.", ".hidden",
-    "-rf", "~root", "a:b*?\"<>|c", "x\ny", "x\0y", "\u202egnp.exe", "\u200b", "\uff0e\uff0e\uff0fetc", "x\u0300" * 500, "COM1", "\ud800",
-    "yes", "1e3", "2025-01-01", "%YAML 1.2", "- item", "a # b", " lead", "trail ", "!!python/object:x", "---\ntitle: y\n---", "Hi\r\nBcc: a@b",
+    "-rf", "~root", 'a:b*?"<>|c', "x\ny", "x\0y", "\u202egnp.exe", "\u200b", "\uff0e\uff0e\uff0fetc", "x\u0300" * 500, "COM1", "\ud800",
+    "yes", "a\tb", "1e3", "2025-01-01", "%YAML 1.2", "- item", "a # b", " lead", "trail ", "!!python/object:x", "---\ntitle: y\n---", "Hi\r\nBcc: a@b",
 ]  # fmt: skip
 
 
@@ -332,3 +343,23 @@ def test_hostile_titles_make_safe_names_and_heads(title):
         head = YAML(typ="safe", pure=True).load(re.split(r"(?m)^---\n", data.decode())[1])
         assert head["title"] == said
         assert head["categories"] == [said, "b"]
+
+
+def test_long_and_broken_input_is_quick():
+    """Runs of blanks, brackets and unclosed tags of many thousands are read or refused in linear time."""
+    for piece in (" ", "](", "<img ", "[ ", "'", "**a", "\\n", "\t\r\n", "<!--", "- ", "<![x["):
+        run = piece * 50_000
+        for start in (
+            "---\ntitle: x",
+            "---\ntitle: x\ncategories: [",
+            "# ",
+            "[a",
+            "---\ntitle: x\n---\n\n",
+            "# x\n\n",
+        ):
+            try:
+                article = dialects.read(f"{start}{run}b\n---\n".encode())
+            except DialectError:
+                continue
+            dialects.write(replace(article, dialect=None), "hexo")
+    assert "word" in dialects.write(replace(POLLED, html="<![x[ a <b>word"), "markdown").decode()

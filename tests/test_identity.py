@@ -27,6 +27,7 @@ class Row:
     content_key: str
     text: str
     revision: int = 1
+    dated: datetime | None = None
     old_keys: frozenset[str] = frozenset()
 
 

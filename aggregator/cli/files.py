@@ -76,9 +76,7 @@ def _bar(name: str) -> Iterator[Any]:
 @click.option("--with-meta", is_flag=True, help="Dialects: add link and clauses to the head.")
 @click.option("--revisions", is_flag=True, help="Write the replaced texts too.")
 @click.pass_obj
-def export(
-    app: App, /, form: str, out: str, *, with_meta: bool, revisions: bool, **filters: Any
-) -> None:
+def export(app: App, /, form: str, out: str, *, with_meta: bool, revisions: bool, **filters: Any) -> None:
     """Write articles in a dialect of article files, or as JSON lines or CSV for other tools."""
     rows = _selected(app, filters, revisions=revisions)
     if form in DIALECTS:
@@ -95,7 +93,8 @@ def _selected(app: App, filters: dict[str, Any], *, revisions: bool) -> Iterator
     from itertools import islice
 
     from aggregator.app import now
-    from aggregator.store import articles, relations, tags
+    from aggregator.store import articles, tags
+    from aggregator.store.places import places as places_of
     from aggregator.store.filters import Filters, condition
 
     chosen = Filters(
@@ -106,7 +105,7 @@ def _selected(app: App, filters: dict[str, Any], *, revisions: bool) -> Iterator
         found = islice(articles.every(connection, condition(chosen)), filters["limit"])
         while batch := list(islice(found, articles.CHUNK)):
             ids = [article.id for article in batch]
-            tagged, places = tags.of(connection, ids), relations.places(connection, ids)
+            tagged, places = tags.of(connection, ids), places_of(connection, ids)
             for article in batch:
                 for old in articles.history(connection, article.id) if revisions and article.revision > 1 else ():
                     yield old, None, places[article.id]

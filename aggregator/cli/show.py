@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 @click.pass_obj
 def show(app: App, article_id: int, form: str, *, evidence: bool, revisions: bool) -> None:
     """Show one article: title, where it stands, clauses, its place in a story, and the text."""
-    from aggregator.store import articles, relations, tags
+    from aggregator.store import articles, tags
+    from aggregator.store.places import places
 
     with app.archive().reading() as connection:
         article = articles.get(connection, article_id)
@@ -29,7 +30,7 @@ def show(app: App, article_id: int, form: str, *, evidence: bool, revisions: boo
             raise UsageError(f"there is no article {article_id}; `aggregator search` gives ids")
         found = tags.of(connection, [article_id]).get(article_id)
         past = articles.history(connection, article_id) if revisions else []
-        place = relations.place_of(connection, article_id)
+        place = places(connection, [article_id])[article_id]
         copy = _reprint_of(connection, article, found, place)
     if form == "json":
         _print_json(article, found, past, place, copy)
@@ -41,11 +42,11 @@ def show(app: App, article_id: int, form: str, *, evidence: bool, revisions: boo
 
 def _reprint_of(connection: Any, article: Article, found: Tags | None, place: Any) -> list[str]:
     """What a reprint changed of its original, in words."""
+    if place.reprint_of is None:
+        return []
     from aggregator.store import articles, tags
     from aggregator.wording import alterations
 
-    if place.reprint_of is None:
-        return []
     original = articles.get(connection, place.reprint_of)
     if original is None:
         return []

@@ -148,7 +148,10 @@ def shown(found: Explanation, title: str, text: str, *, explain: bool) -> list[s
     for one in found.tags.clauses:
         lines.append(f"{one.clause}  {one.relation.value}  {one.score:.2f}  (catalogue {one.catalogue})")
         for evidence in one.evidence:
-            lines += [f"    {marked(evidence, title if evidence.field == 'title' else text)}", f"      rule: {evidence.rule}"]
+            lines += [
+                f"    {marked(evidence, title if evidence.field == 'title' else text)}",
+                f"      rule: {evidence.rule}",
+            ]
     if explain:
         lines += [f"near  {one.clause or '-'}  {one.why}\n    {one.quote}" for one in found.near]
     return lines
@@ -167,7 +170,9 @@ def marked(evidence: Evidence, source: str) -> str:
 # --- agreements ---------------------------------------------------------------------------------------------------
 
 
-@click.group(epilog="Examples:\n\n  aggregator agreements show sunnylands-2023\n\n  aggregator agreements lint mine.yaml")
+@click.group(
+    epilog="Examples:\n\n  aggregator agreements show sunnylands-2023\n\n  aggregator agreements lint mine.yaml"
+)
 def agreements() -> None:
     """List, show, add and check agreements and their clauses."""
 

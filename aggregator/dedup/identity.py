@@ -99,6 +99,11 @@ class Stored(Protocol):
         ...
 
     @property
+    def dated(self) -> datetime | None:
+        """The date of the newest revision, as the outlet gives it."""
+        ...
+
+    @property
     def old_keys(self) -> frozenset[str]:
         """Content keys of the replaced revisions."""
         ...
@@ -375,7 +380,7 @@ def _sequence(target: _Target, members: list[int], matcher: _Matcher) -> Iterato
             first = index
         elif (
             key == now
-            or not _is_revision(key, seen, revision, newest=newest)
+            or not _is_revision(key, seen, revision, newest=newest and not _older(matcher.arrivals[index], stored))
             or (stored and not _may_revise(matcher, index, stored, revision))
         ):
             yield Decision(index, Arrival.UNCHANGED, key, identity, first)
@@ -389,6 +394,12 @@ def _sequence(target: _Target, members: list[int], matcher: _Matcher) -> Iterato
 def _is_revision(key: str, seen: set[str], revision: int, *, newest: bool) -> bool:
     """A text that was never here is; one that was, when it is the newest and changes were not taken back too often."""
     return key not in seen or (newest and revision - len(seen) < TAKEN_BACK)
+
+
+def _older(arrival: Article, stored: Stored | None) -> bool:
+    """Whether the arrival is dated before what is stored: an old file read again takes nothing back."""
+    date = arrival.updated or arrival.published
+    return bool(stored and stored.dated and date and date < stored.dated)
 
 
 def _may_revise(matcher: _Matcher, index: int, stored: Stored, revision: int) -> bool:

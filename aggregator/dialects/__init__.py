@@ -58,10 +58,11 @@ def read(data: bytes, origin: str = "") -> Article:
         dialect = _detect(text)
         article = _READERS[dialect](text)
         article = replace(article, dialect=dialect, origin=origin or None, extra={**article.extra, **facts})
-        if write(article, dialect) != data:
-            raise DialectError(f"is {dialect}, but holds something that could not be written again byte for byte")
     except DialectError as error:
         raise DialectError(f"{origin}: {error}" if origin else f"the file {error}") from None
+    if write(article, dialect) != data:
+        name = origin or "the file"
+        raise DialectError(f"{name}: is {dialect}, but holds something that could not be written again byte for byte")
     return article
 
 

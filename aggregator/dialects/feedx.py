@@ -29,7 +29,11 @@ def recognises(text: str) -> bool:
     """Whether a linked title with a rule under it opens the text."""
     comment = _COMMENT.match(text)
     line = text[comment.end() if comment else 0 :].split("\n", 2)
-    return len(line) > 1 and bool(re.match(r"\[.*\]\(.*\)\Z", line[0]) and re.match(r"-{3,}\Z", line[1]))
+    return len(line) > 1 and _opens(line[0]) and bool(re.match(r"-{3,}\Z", line[1]))
+
+
+def _opens(line: str) -> bool:
+    return line.startswith("[") and line.endswith(")") and "](" in line
 
 
 def read(text: str) -> Article:
@@ -117,10 +121,9 @@ def _line(article: Article, facts: Mapping[str, Any]) -> str:
 
 def _linked(line: str, expected: str | None) -> tuple[str, str, dict[str, Any]]:
     """Title and link of a line `[title](link)`: the title may hold `](`, the link never does."""
-    found = re.fullmatch(r"\[(.*)\]\((.*)\)", line)
-    if not found:
+    if not _opens(line):
         raise DialectError("has no `[title](link)` line above the rule `------`")
-    text, link = found.groups()
+    text, _, link = line[1:-1].rpartition("](")
     facts: dict[str, Any] = {}
     title = unescaped(text)
     if escaped(title) != text:

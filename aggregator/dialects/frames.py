@@ -37,7 +37,7 @@ def put(html: str, begin: str, end: str, facts: Mapping[str, Any]) -> str:
 
 
 def decode(data: bytes) -> tuple[str, dict[str, Any]]:
-    """The characters of a file with `\\n` for its line ends, and facts on its byte-order mark and line ends.
+    r"""The characters of a file with `\n` for its line ends, and facts on its byte-order mark and line ends.
 
     Raises DialectError for what is no UTF-8 text.
     """
@@ -46,7 +46,9 @@ def decode(data: bytes) -> tuple[str, dict[str, Any]]:
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise DialectError(f"is not UTF-8 (byte {data[error.start]:#04x} at offset {error.start}); convert it first") from None
+        raise DialectError(
+            f"is not UTF-8 (byte {data[error.start]:#04x} at offset {error.start}); convert it first"
+        ) from None
     facts: dict[str, Any] = {}
     if text.startswith("\ufeff"):
         text, facts = text[1:], {"bom": True}

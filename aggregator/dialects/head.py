@@ -24,6 +24,7 @@ _KEY = re.compile(r"([A-Za-z_][\w-]*)([ \t]*:)(?:([ \t]+)(.*)|([ \t\r]*))\Z")
 _ITEM = re.compile(r"([ \t]*-[ \t]+)(.*)\Z")
 _FLOW = re.compile(r"(\[[ \t]*)(.*?)([ \t]*\])([ \t\r]*(?:[ \t]#.*)?)\Z")
 _FLOW_ITEM = re.compile(r"""((?:"(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|[^,'"\[\]{}][^,\[\]{}]*?))([ \t]*,[ \t]*|\Z)""")
+MAX_FLOW = 4_000  # characters of a list on one line
 MAX_LINES = 2_000  # far above any head written by hand; a longer one is not a head
 
 
@@ -39,7 +40,7 @@ def parse(lines: Sequence[str], keys: frozenset[str], lists: frozenset[str]) -> 
         key = found[1] if found else ""
         if key in values or any(entry.get("key") == key for entry in entries if key):
             raise DialectError(f"line {number} of the head: {key} stands twice; keep one of them")
-        read = None
+        read: tuple[Entry, Value] | None = None
         if found and key in lists:
             read = _list(found, block)
         if found and read is None and key in keys | lists and len(block) == 1:
@@ -48,8 +49,8 @@ def parse(lines: Sequence[str], keys: frozenset[str], lists: frozenset[str]) -> 
             entries.append({"line": "\n".join(block)})
             continue
         entry, value = read
-        entries.append({"key": key} | entry)
-        values[key] = value if key in keys or isinstance(value, tuple) else (value,)
+        entries.append({"key": key, **entry})
+        values[key] = (value,) if key in lists and isinstance(value, str) and value else value
     return entries, values
 
 
@@ -103,7 +104,7 @@ def _block_list(found: re.Match[str], lines: list[str]) -> tuple[Entry, tuple[st
 
 
 def _flow_list(found: re.Match[str], rest: str) -> tuple[Entry, tuple[str, ...]] | None:
-    outer = _FLOW.match(rest)
+    outer = _FLOW.match(rest) if len(rest) <= MAX_FLOW else None
     if not outer:
         return None
     items, at, inner = [], 0, outer[2]
@@ -154,7 +155,10 @@ def _rendered_list(entry: Entry, values: Sequence[str], end: str) -> str:
     facts = entry.get("items") or [[" - " if block else ", ", "bare", ""]]
     facts = [facts[min(number, len(facts) - 1)] for number in range(len(values))]
     if block and values:
-        lines = (mark + scalars.render(Scalar(value, style, tail)) for value, (mark, style, tail) in zip(values, facts, strict=True))
+        lines = (
+            mark + scalars.render(Scalar(value, style, tail))
+            for value, (mark, style, tail) in zip(values, facts, strict=True)
+        )
         return "\n" + "\n".join(lines)
     if block:
         return "[]"

@@ -21,7 +21,7 @@ _FLOW = {"list": "flow", "open": "[ ", "close": " ]", "items": []}
 USUAL: tuple[head.Entry, ...] = (
     {"line": "layout: post"},
     {"key": "title", "style": "double"},
-    {"key": "date", "form": "iso.ms"},
+    {"key": "date", "style": "naive", "form": "iso.ms"},
     {"key": "author"},
     {"key": "from"},
     {"key": "tags"} | _FLOW,
@@ -35,7 +35,7 @@ def read(text: str) -> Article:
     entries, values = head.parse(lines, _KEYS, _LISTS)
     title = values.get("title")
     if not isinstance(title, str):
-        raise DialectError("the head has no title that can be read: write `title: \"…\"` on one line")
+        raise DialectError('the head has no title that can be read: write `title: "…"` on one line')
     article = feedx.read_linked(body, title, BEGIN, END)
     noted, date, note = hexo.dated(entries, values)
     facts = dict(article.extra)

@@ -15,7 +15,7 @@ from aggregator.dialects import frames, markup
 from aggregator.errors import DialectError
 from aggregator.model import Article
 
-_TITLE = re.compile(r"((?:[ \t\r]*\n){0,20}#[ \t]+)([^\n]*?)([ \t\r]*(?:\n(?:[ \t\r]*\n){0,20}|\Z))")
+_TITLE = re.compile(r"((?:[ \t\r]{0,80}\n){0,20}#[ \t]{1,80})(?![ \t])([^\n]*)(\n(?:[ \t\r]{0,80}\n){0,20}|\Z)")
 
 
 def recognises(text: str) -> bool:
@@ -25,20 +25,29 @@ def recognises(text: str) -> bool:
 
 def read(text: str) -> Article:
     """The article; raises DialectError where no `# title` opens the file."""
-    found = _TITLE.match(text)
+    found = _title(text, 0)
     if not found:
         raise DialectError("does not begin with a title `# …`")
-    shown = found[2]
+    before, shown, after, at = found
     title = markup.unescaped_title(shown)
     literal = markup.escaped_title(title) != shown
     title = shown if literal else title
-    marks, at = [[found[1], found[3]]], found.end()
-    while (again := _TITLE.match(text, at)) and again[2] == shown:
-        marks.append([again[1], again[3]])
-        at = again.end()
+    marks = [[before, after]]
+    if (again := _title(text, at)) and again[1] == shown:
+        marks.append([again[0], again[2]])
+        at = again[3]
     html, facts = markup.to_html(text[at:]) if text[at:] else ("", {"end": ""})
     facts |= {} if marks == [["# ", "\n\n"]] else {"titles": marks}
     return Article(title=title, html=html, text="", extra=facts | ({"literal": True} if literal else {}))
+
+
+def _title(text: str, at: int) -> tuple[str, str, str, int] | None:
+    """What stands before, in and after a title line at `at`, and where it ends."""
+    found = _TITLE.match(text, at)
+    if not found:
+        return None
+    shown = found[2].rstrip(" \t\r")
+    return found[1], shown, found[2][len(shown) :] + found[3], found.end()
 
 
 def write(article: Article, facts: Mapping[str, Any], own: bool) -> str:  # noqa: FBT001 - one fact, named at its call

@@ -22,8 +22,7 @@ _RAW = re.compile(r"<(?:[A-Za-z/]|!--)")
 
 def to_html(source: str) -> tuple[str, dict[str, Any]]:
     """HTML, one block for one, separated by an empty line; facts on the gaps and on how the source ends."""
-    ended = re.search(r"\s*\Z", source)
-    inner = source[: ended.start()] if ended else source
+    inner = source.rstrip()
     begun = re.match(r"(?:[ \t\r]*\n)*", inner)
     start = begun.end() if begun else 0
     facts: dict[str, Any] = {"begin": inner[:start]} if start else {}
@@ -83,22 +82,53 @@ class _Converter(HTMLParser):
     """Any HTML to paragraphs, headings, lists, links, images and bold; scripts, styles and comments are left out."""
 
     _BLOCKS = frozenset(
-        "address article aside blockquote body caption dd div dl dt figcaption figure footer form header hr html main nav ol p"
-        " pre section table tbody td tfoot th thead tr ul".split()
+        [
+            "address",
+            "article",
+            "aside",
+            "blockquote",
+            "body",
+            "caption",
+            "dd",
+            "div",
+            "dl",
+            "dt",
+            "figcaption",
+            "figure",
+            "footer",
+            "form",
+            "header",
+            "hr",
+            "html",
+            "main",
+            "nav",
+            "ol",
+            "p",
+            "pre",
+            "section",
+            "table",
+            "tbody",
+            "td",
+            "tfoot",
+            "th",
+            "thead",
+            "tr",
+            "ul",
+        ]
     )
     _SILENT = frozenset({"script", "style", "template", "noscript", "head"})
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
         self.blocks: list[str] = []
-        self.line = ""
+        self.line: list[str] = []
         self.silent: str | None = None
         self.links: list[str] = []
 
     def close_block(self, begin: str = "") -> None:
-        if words := "\n".join(part for line in self.line.split("\n") if (part := " ".join(line.split()))):
+        if words := "\n".join(part for line in "".join(self.line).split("\n") if (part := " ".join(line.split()))):
             self.blocks.append(words)
-        self.line = begin
+        self.line = [begin]
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         found = {name: value or "" for name, value in attrs}
@@ -113,12 +143,12 @@ class _Converter(HTMLParser):
         elif tag in self._BLOCKS:
             self.close_block()
         elif tag == "br":
-            self.line += "\n"
+            self.line.append("\n")
         elif tag == "img" and re.match(r"(?i)https?://", found.get("src", "")):
-            self.line += f"![{_escaped(found.get('alt', ''))}](<{_address(found['src'])}>)"
+            self.line.append(f"![{_escaped(found.get('alt', ''))}](<{_address(found['src'])}>)")
         elif tag == "a":
             self.links.append(found.get("href", ""))
-            self.line += "[" if self._active(self.links[-1]) else ""
+            self.line.append("[" if self._active(self.links[-1]) else "")
 
     def handle_endtag(self, tag: str) -> None:
         if self.silent:
@@ -127,11 +157,11 @@ class _Converter(HTMLParser):
             self.close_block()
         elif tag == "a" and self.links:
             link = self.links.pop()
-            self.line += f"](<{_address(link)}>)" if self._active(link) else ""
+            self.line.append(f"](<{_address(link)}>)" if self._active(link) else "")
 
     def handle_data(self, data: str) -> None:
         if not self.silent:
-            self.line += _escaped(re.sub(r"\s+", " ", data))
+            self.line.append(_escaped(re.sub(r"\s+", " ", data)))
 
     @staticmethod
     def _active(link: str) -> bool:
@@ -149,8 +179,11 @@ def _escaped(text: str) -> str:
 def from_html(html: str) -> str:
     """Markdown for reading, of any HTML: every word a reader sees, in its paragraphs; ends in one newline."""
     converter = _Converter()
-    converter.feed(html)
-    converter.close()
+    try:
+        converter.feed(html)
+        converter.close()
+    except AssertionError:  # html.parser on a broken `<![`: what stands behind it is read without its tags
+        converter.handle_data(re.sub(r"<[^<>]*>", " ", converter.rawdata))
     converter.close_block()
     return "\n\n".join(converter.blocks) + "\n" if converter.blocks else ""
 

@@ -15,11 +15,11 @@ _TYPED = re.compile(
     r"(?i:~|null|true|false|yes|no|on|off|y|n|=|<<|\.nan|[-+]?\.inf)|[-+]?[0-9.][0-9_.,:xobeETtZz+\- a-fA-F]*"
 )
 _INDICATORS = frozenset("-?:,[]{}#&*!|>'\"%@`")
-_BROKEN = re.compile(r": |:$| #|^---|^\.\.\.|[^\t\x20-\x7e\xa0-\u2027\u202a-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+_BROKEN = re.compile(r": |:$| #|^---|^\.\.\.|[^\x20-\x7e\xa0-\u2027\u202a-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 _SINGLE = re.compile(r"'((?:[^']|'')*)'([ \t\r]*(?:[ \t]#.*)?)\Z")
 _DOUBLE = re.compile(r'"((?:[^"\\]|\\.)*)"([ \t\r]*(?:[ \t]#.*)?)\Z')
 _LITERAL = re.compile(r"""(['"])(.*)\1([ \t\r]*)\Z""")
-_BARE = re.compile(r"(.*?)([ \t\r]*(?:(?<![^ \t])#.*)?)\Z")
+_COMMENT = re.compile(r"(?<![^ \t])#")
 _ESCAPE = re.compile(r"\\(?:x([0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|(.))")
 _SHORT = {"0": "\0", "a": "\a", "b": "\b", "t": "\t", "n": "\n", "v": "\v", "f": "\f", "r": "\r", "e": "\x1b"} | {
     "N": "\x85", "_": "\xa0", "L": "\u2028", "P": "\u2029", '"': '"', "\\": "\\", "/": "/", " ": " "
@@ -30,7 +30,7 @@ _MULTI_LINE = re.compile(r"[\x00-\x08\n-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uf
 
 
 class Scalar(NamedTuple):
-    """A value, its style (`single double ascii bare naive literal' literal"`), and what follows on the line."""
+    r"""A value, its style (`single`, `double`, `double 3=\u00e9` with escapes, `bare`, `naive`, `literal'`), and what follows on the line."""
 
     value: str
     style: str
@@ -41,8 +41,9 @@ def parse(text: str) -> Scalar | None:
     """The value in what stands after `key: `; None for what is no plain one-line value (alias, block, mapping)."""
     if text.startswith(("'", '"')):
         return _quoted(text)
-    found = _BARE.match(text)
-    value, end = (found[1], found[2]) if found else (text, "")
+    found = _COMMENT.search(text)
+    value = (text[: found.start()] if found else text).rstrip(" \t\r")
+    end = text[len(value) :]
     if re.match(r"[&*!]\S|[|>][-+0-9]*\Z", value) or re.fullmatch(r"[\[{].*[\]}]", value):
         return None
     return Scalar(value, "bare" if plain(value) else "naive", end)
@@ -54,7 +55,7 @@ def _quoted(text: str) -> Scalar | None:
     if found := _DOUBLE.match(text):
         value = _unescaped(found[1])
         if value is not None:
-            for style in ("double", "ascii"):
+            for style in ("double", _escapes(found[1])):
                 if _render(value, style) == f'"{found[1]}"':
                     return Scalar(value, style, found[2])
     if found := _LITERAL.match(text):
@@ -77,11 +78,11 @@ def render(scalar: Scalar) -> str:
 _UNSAYABLE = {0: 0xFFFD} | dict.fromkeys(range(0xD800, 0xE000), 0xFFFD)
 
 
-def _render(value: str, style: str) -> str | None:
+def _render(value: str, style: str) -> str | None:  # noqa: PLR0911 - one line for each style
     if style == "double":
         return '"' + _MUST_ESCAPE.sub(lambda found: _escape(found[0]), value) + '"'
-    if style == "ascii":
-        return '"' + re.sub(r'["\\]|[^ -~]', lambda found: _escape(found[0]), value) + '"'
+    if style.startswith("double "):
+        return _escaped_as(value, style)
     if _MULTI_LINE.search(value) and not (style == "naive" or style.startswith("literal")):
         return None
     if style == "bare":
@@ -99,6 +100,27 @@ def _escape(char: str) -> str:
         return _WRITTEN[char]
     width, letter = (2, "x") if code <= 0xFF else (4, "u") if code <= 0xFFFF else (8, "U")  # noqa: PLR2004 - YAML 5.7
     return f"\\{letter}{code:0{width}x}"
+
+
+def _escapes(text: str) -> str:
+    r"""The style of a text in double quotes whose escapes are not the usual ones: `double 3=\u00e9 …`, by place."""
+    taken, places = 0, []
+    for found in _ESCAPE.finditer(text):
+        at = found.start() - taken
+        taken += len(found[0]) - 1
+        places.append(f"{at}={found[0].replace(' ', '_s')}")
+    return " ".join(["double", *places])
+
+
+def _escaped_as(value: str, style: str) -> str:
+    """The value in double quotes, escaped at the places that `style` names if the same character stands there."""
+    places = dict(place.split("=", 1) for place in style.split(" ")[1:])
+    written = []
+    for at, char in enumerate(value):
+        form = places.get(str(at), "").replace("_s", " ")
+        usual = _escape(char) if _MUST_ESCAPE.match(char) else char
+        written.append(form if form and _unescaped(form) == char else usual)
+    return '"' + "".join(written) + '"'
 
 
 def _unescaped(text: str) -> str | None:

@@ -28,7 +28,7 @@ from aggregator.fetch.guard import Exceptions, brief, check_url
 from aggregator.fetch.hosts import HostLimits
 from aggregator.fetch.inflate import body, coding_of, too_big
 from aggregator.fetch.localfile import read_file
-from aggregator.fetch.transport import GuardedTransport
+from aggregator.fetch.transport import CONNECTIONS, GuardedTransport, Stale
 from aggregator.model import Fetched, Validators
 
 MAX_REDIRECTS = 5
@@ -168,7 +168,7 @@ class Fetcher:
         host = _host(hop.url)
         transport = self._borrow(hop.url.scheme)
         try:
-            response = transport.handle_request(request)
+            response = _sent(transport, request)
             try:
                 if len(response.headers.raw) > MAX_HEADERS:
                     raise FetchError(f"{host} sent {len(response.headers.raw)} header lines.", "protocol")
@@ -228,7 +228,7 @@ class Fetcher:
         status, now = response.status_code, asked.now
         if status in _GOOD or (status == HTTPStatus.NOT_MODIFIED and asked.validators != _NO_VALIDATORS):
             return
-        wait = polite.retry_after(_header(response, "retry-after"), now)
+        wait = _retry_after(response, now)
         if status == HTTPStatus.TOO_MANY_REQUESTS:
             self.hosts.hold(hop.url, now + min(max(wait or THROTTLED, THROTTLED), LONGEST_HOLD))
         raise _status_error(_host(hop.url), status, wait, redirected=bool(hop.seen))
@@ -248,7 +248,7 @@ class Fetcher:
             body=content,
             content_type=_header(response, "content-type"),
             validators=given,
-            retry_after=polite.retry_after(_header(response, "retry-after"), asked.now),
+            retry_after=_retry_after(response, asked.now),
             max_age=polite.max_age(_header(response, "cache-control")),
             permanent_url=str(hop.url) if moved else None,
         )
@@ -285,6 +285,16 @@ class Fetcher:
 # --- reading answers ------------------------------------------------------------------------------------------------
 
 
+def _sent(transport: httpx.BaseTransport, request: httpx.Request) -> httpx.Response:
+    """The head of the answer; asked again where only kept connections turn out to be closed (each is tried once)."""
+    for _ in range(CONNECTIONS):
+        try:
+            return transport.handle_request(request)
+        except Stale:
+            continue
+    return transport.handle_request(request)
+
+
 def _parse(url: str) -> httpx.URL:
     try:
         parsed = httpx.URL(url)
@@ -315,6 +325,13 @@ def _header(response: httpx.Response, name: str) -> str | None:
     """A header's bytes, one character each; never guessed to be another encoding."""
     wanted = name.encode()
     return next((value.decode("latin-1") for key, value in response.headers.raw if key.lower() == wanted), None)
+
+
+def _retry_after(response: httpx.Response, now: datetime) -> timedelta | None:
+    """Counted from the server's own clock where it tells it: ours or its may be wrong."""
+    return polite.retry_after(
+        _header(response, "retry-after"), polite.http_date(_header(response, "date") or "") or now
+    )
 
 
 def _location(response: httpx.Response) -> str:

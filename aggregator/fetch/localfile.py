@@ -18,7 +18,7 @@ def read_file(url: str, validators: Validators, max_size: int, *, allowed: bool)
     """
     if not allowed:
         raise FetchError(
-            "Files are not read as feeds; `network.allow_files: true` in feeds.yaml would allow it.", "refused"
+            "Files are not read as feeds; `network.files: true` in feeds.yaml would allow it.", "refused"
         )
     parts = urlsplit(url)
     path = unquote(parts.path)

@@ -40,6 +40,7 @@ class Known:
     title: str
     content_key: str
     revision: int
+    dated: datetime | None = None
     old_keys: frozenset[str] = frozenset()
 
 
@@ -101,7 +102,9 @@ def known(
         *[table.c.url.in_(part) for part in _chunks(urls)],
         *[table.c.content_key.in_(part) for part in _chunks(keys)],
     ]
-    columns = [table.c[name] for name in ("id", "feed", "outlet", "guid", "url", "title", "content_key", "revision")]
+    names = ("id", "feed", "outlet", "guid", "url", "title", "content_key", "revision")
+    dated = sa.func.coalesce(table.c.updated, table.c.published, type_=table.c.updated.type).label("dated")
+    columns = [*(table.c[name] for name in names), dated]
     found = {}
     for condition in conditions:
         for row in connection.execute(sa.select(*columns).where(condition)).mappings():

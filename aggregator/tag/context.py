@@ -15,7 +15,7 @@ from aggregator.tag.lexicon import AgreementRules, Lexicon, Rule
 
 EARLY = timedelta(hours=48)
 LEAD = 4  # sentences in which an article says what it is about
-REACH = 3  # sentences that a passing mention is carried on
+REACH = 1  # sentences that a passing mention is carried on
 FOCUS = 3  # mentions that make an agreement an article's subject
 
 
@@ -59,6 +59,7 @@ def identify(sentences: Sequence[Sentence], lexicon: Lexicon, published: datetim
     title = sentences[0].words if sentences and sentences[0].in_title else 0
     around = [_around(sentences, place, 2) | title for place in range(len(sentences))]
     found = _named(sentences, around, lexicon, published)
+    whole = _around(sentences, 0, len(sentences))
     near = [_together(found, place, 2) for place in range(len(sentences))]
     for index, rules in enumerate(lexicon.agreements):
         if not rules.references or early(published, rules):
@@ -66,7 +67,7 @@ def identify(sentences: Sequence[Sentence], lexicon: Lexicon, published: datetim
         for place, sentence in enumerate(sentences):
             # Beside the name of another agreement only the sentence itself can refer to this one.
             words = sentence.words if near[place] - {index} else around[place]
-            if _refers(rules.references, sentence.words, words) and not _means_other(rules, words):
+            if _refers(rules.references, sentence.words, words, whole) and not _means_other(rules, words):
                 found[place].add(index)
     return found
 
@@ -92,8 +93,8 @@ def _together(found: Sequence[set[int]], place: int, reach: int) -> set[int]:
     return {one for names in found[max(0, place - reach) : place + reach + 1] for one in names}
 
 
-def _refers(rules: Sequence[Rule], here: int, around: int) -> bool:
-    return any(rule.anchor & here and rule.matches(here, around) for rule in rules)
+def _refers(rules: Sequence[Rule], here: int, around: int, whole: int) -> bool:
+    return any(rule.anchor & here and rule.matches(here, around, whole) for rule in rules)
 
 
 def _around(sentences: Sequence[Sentence], place: int, reach: int) -> int:
@@ -145,10 +146,21 @@ class Follow:
                 since = 0 if level == Level.ATTRIBUTED else since + 1
             about = current
             if place < first and not sentence.in_title:
-                about = {primary} if sentence.words & self.doc and self._parties(primary, sentence) else set()
+                about = {primary} if self._announces(primary, sentence) else set()
             for one in about:
                 if level > Level.CARRIED or (level and (one in focus or since <= REACH)):
                     sentence.about[one] = level
+
+    def _announces(self, one: int, sentence: Sentence) -> bool:
+        """Whether a sentence before the first name speaks of what is named later: its parties, and a document
+        or, where the agreement is named in so many words, its topic.
+        """
+        rules = self.lexicon.agreements[one]
+        if not self._parties(one, sentence):
+            return False
+        said = rules.named | self.doc
+        named = any(one in names and other.words & said for names, other in zip(self.named, self.sentences, strict=True))
+        return bool(sentence.words & (self.doc | (rules.topic if named else 0)))
 
     def _primary(self) -> int:
         counts = {one: sum(one in names for names in self.named) for one in self.seen}

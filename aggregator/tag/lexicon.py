@@ -18,20 +18,24 @@ from aggregator.tag.view import normal
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A cue in bits: `here` must stand in the sentence, `near` there or beside it, `against` nowhere in it."""
+    """A cue in bits: `here` must stand in the sentence, `near` there or beside it, `anywhere` in the article, `against` nowhere in it."""
 
     cue: Cue
     anchor: int
     here: int
     near: int
+    anywhere: int
     against: int
     counts: tuple[tuple[int, int, bool], ...] = ()
 
-    def matches(self, here: int, near: int) -> bool:
-        """Whether it matches a sentence with these words, `near` being those of its neighbours and its own."""
+    def matches(self, here: int, near: int, whole: int = -1) -> bool:
+        """Whether it matches a sentence with these words, `near` being those of its neighbours and its own,
+        `whole` those of the article.
+        """
         return (
             not self.here & ~here
             and not self.near & ~near
+            and not self.anywhere & ~whole
             and not self.against & here
             and all((members & (near if beside else here)).bit_count() >= least for members, least, beside in self.counts)
         )
@@ -39,7 +43,7 @@ class Rule:
     @property
     def wanted(self) -> int:
         """All bits that speak for it."""
-        found = self.here | self.near
+        found = self.here | self.near | self.anywhere
         for members, _least, _beside in self.counts:
             found |= members
         return found
@@ -52,6 +56,7 @@ class ClauseRules:
     clause: Clause
     cues: tuple[Rule, ...]
     hints: tuple[Rule, ...]
+    otherwise: tuple[Rule, ...]
     covers: tuple[Rule, ...]
     against: tuple[Rule, ...]
     anchors: int
@@ -186,17 +191,17 @@ class _Compiler:
     former: int
 
     def clause(self, clause: Clause) -> ClauseRules:
-        cues, hints = self.rules(clause.cues), self.rules(clause.hints)
+        cues, hints, otherwise = self.rules(clause.cues), self.rules(clause.hints), self.rules(clause.otherwise)
         anchors = 0
-        for rule in (*cues, *hints):
+        for rule in (*cues, *hints, *otherwise):
             anchors |= rule.anchor
-        return ClauseRules(clause, cues, hints, self.rules(clause.covers), self.rules(clause.against), anchors)
+        return ClauseRules(clause, cues, hints, otherwise, self.rules(clause.covers), self.rules(clause.against), anchors)
 
     def rules(self, cues: Sequence[Cue]) -> tuple[Rule, ...]:
         return tuple(self.rule(cue) for cue in cues)
 
     def rule(self, cue: Cue) -> Rule:
-        sums = {"here": 0, "near": 0, "against": 0}
+        sums = dict.fromkeys(("here", "near", "anywhere", "against"), 0)
         counts, anchor = [], 0
         for group in cue.groups:
             if group.at_least > 1:
@@ -205,9 +210,10 @@ class _Compiler:
                 mask = members
             else:
                 mask = self.group(group)
-                sums["against" if group.against else "near" if group.near else "here"] |= mask
+                place = "against" if group.against else "near" if group.near else "anywhere" if group.anywhere else "here"
+                sums[place] |= mask
             anchor = anchor or mask
-        return Rule(cue, anchor, sums["here"], sums["near"], sums["against"], tuple(counts))
+        return Rule(cue, anchor, **sums, counts=tuple(counts))
 
     def group(self, group: Group) -> int:
         if group.words == ("@parties",):

@@ -15,6 +15,7 @@ from aggregator.tag.view import LEAST, MOST, View, joined, sentences
 SHOWN = 3  # quotes a clause
 WORTH = {Level.CARRIED: 0.75, Level.ATTRIBUTED: 0.85, Level.NAMED: 0.95}
 HINT = 0.8  # a hint is worth so much of a cue
+GUESS = 0.6  # and a cue that is only asked where nothing else matched so much
 TOPICAL = 0.3
 _QUESTIONS = ("?", "？")
 
@@ -62,6 +63,7 @@ class Tagger:
     def __init__(self, catalogue: Catalogue) -> None:
         self.catalogue = catalogue
         self._lexicon = Lexicon(catalogue)
+        self._undertake = self._lexicon.concept["undertake"]
 
     def tags(self, title: str, text: str, published: datetime | None = None) -> Tags:
         """All findings for one article; `text[start:end] == quote` for every evidence in the text."""
@@ -131,19 +133,24 @@ class Tagger:
         self, index: int, place: int, here: int, near: int, level: Level
     ) -> Iterator[tuple[ClauseRules, _Match]]:
         clauses = self._lexicon.agreements[index].clauses
-        owners = [one for one in clauses if any(rule.matches(here, near) for rule in one.covers)]
-        for rules in owners or clauses:
-            if not rules.anchors & here or any(rule.matches(here, near) for rule in rules.against):
-                continue
-            score = 0.0
-            best = None
-            for rule in (*rules.cues, *(rules.hints if level > Level.CARRIED else ())):
-                if rule.anchor & here and rule.matches(here, near):
-                    worth = WORTH[level] * (1 if rule in rules.cues else HINT)
-                    if worth > score:
-                        best, score = rule, worth
-            if best:
-                yield rules, _Match(place, best, score)
+        clauses = tuple(one for one in clauses if any(rule.matches(here, near) for rule in one.covers)) or clauses
+        open_to = [
+            one
+            for one in clauses
+            if one.anchors & here and not any(rule.matches(here, near) for rule in one.against)
+        ]
+        found = False
+        for rules in open_to:
+            if rule := _first(rules.cues, here, near):
+                found = True
+                yield rules, _Match(place, rule, WORTH[level])
+            elif level > Level.CARRIED and (rule := _first(rules.hints, here, near)):
+                found = True
+                yield rules, _Match(place, rule, WORTH[level] * HINT)
+        if not found and level > Level.CARRIED and here & self._undertake:
+            for rules in open_to:
+                if rule := _first(rules.otherwise, here, near):
+                    yield rules, _Match(place, rule, WORTH[level] * GUESS)
 
     def _tags(self, reading: _Reading, found: dict[str, list[_Match]], published: datetime | None) -> Tags:
         tags = [self._tag(reading, clause, matches, Relation.DISCUSSES) for clause, matches in found.items()]
@@ -216,6 +223,10 @@ class Tagger:
                     yield Near(clause, quote, _why_not(sentence, index, match))
 
 
+def _first(rules: Sequence[Rule], here: int, near: int) -> Rule | None:
+    return next((rule for rule in rules if rule.anchor & here and rule.matches(here, near)), None)
+
+
 def _why_not(sentence: Sentence, index: int, match: _Match) -> str:
     rule = match.rule.cue.text
     if sentence.question:
@@ -227,10 +238,17 @@ def _why_not(sentence: Sentence, index: int, match: _Match) -> str:
     return f"{rule}: only a hint, and the sentence names neither the agreement nor its parties"
 
 
+SHORT = 12  # characters of a sentence that says little by itself: what stands before it counts too
+
+
 def _beside(masks: Sequence[int], place: int, around: Sequence[Sentence]) -> int:
     words = masks[place]
-    if place and not around[place - 1].in_title and not around[place].breaks:
-        words |= masks[place - 1]
+    before = place
+    while before and not around[before].breaks and not around[before - 1].in_title:
+        before -= 1
+        words |= masks[before]
+        if around[before].end - around[before].start > SHORT or place - before > 1:
+            break
     if place + 1 < len(masks) and not around[place].in_title and not around[place + 1].breaks:
         words |= masks[place + 1]
     return words
