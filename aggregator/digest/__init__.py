@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from aggregator.digest.compose import compose
+from aggregator.digest.compose import compose, line
 from aggregator.digest.fit import LIMIT, fitted
 from aggregator.digest.render import Renderer
 
-__all__ = ["LIMIT", "Renderer", "compose", "fitted"]
+__all__ = ["LIMIT", "Renderer", "compose", "fitted", "line"]

@@ -81,14 +81,12 @@ def compose(  # noqa: PLR0913 - a digest is these facts
     weeks: Mapping[str, Sequence[int]] | None = None,
     outages: Sequence[Outage] = (),
     wanted_clauses: Iterable[str] = (),
-    chosen: Sequence[str] = (),
 ) -> Digest:
     """Fill a digest's frame (language, period, addresses) with what the period brought.
 
-    `chosen` are clauses that the subscriber asked for by name: other clauses of the same articles are left out.
     `weeks` has the articles of each clause in eight weeks, `wanted_clauses` are those whose coverage is of interest.
     """
-    agreements = _agreements(items, names, frame.language, frozenset(chosen))
+    agreements = _agreements(items, names, frame.language)
     covered = {clause.clause for agreement in agreements for clause in agreement.clauses if clause.clause}
     rows, quiet = _coverage(covered | set(wanted_clauses), weeks or {}, names, frame.language)
     return replace(
@@ -104,20 +102,17 @@ def compose(  # noqa: PLR0913 - a digest is these facts
     )
 
 
-def _agreements(
-    items: Sequence[Item], names: Names, language: str, chosen: frozenset[str]
-) -> tuple[AgreementPart, ...]:
+def _agreements(items: Sequence[Item], names: Names, language: str) -> tuple[AgreementPart, ...]:
     """The items under each agreement and clause, agreements in the catalogue's order, the rest at the end."""
     filed: dict[str, dict[str, list[Item]]] = {}
     for item in items:
-        clauses = [clause for clause in item.quotes if not chosen or clause in chosen]
-        for clause in clauses:
+        for clause in item.quotes:
             filed.setdefault(clause.rpartition("/")[0], {}).setdefault(clause, []).append(item)
         spoken = {clause.rpartition("/")[0] for clause in item.quotes}
-        for agreement in item.agreements if not chosen else ():
+        for agreement in item.agreements:
             if agreement not in spoken:
                 filed.setdefault(agreement, {}).setdefault("", []).append(item)
-        if not clauses and (chosen or not item.agreements):
+        if not item.quotes and not item.agreements:
             filed.setdefault("", {}).setdefault("", []).append(item)
     order = sorted(filed, key=lambda one: (not one, names.order(f"{one}/0")))
     return tuple(
