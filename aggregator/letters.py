@@ -1,8 +1,8 @@
 """What a subscriber is written: from the archive's rows to the bytes of a mail.
 
-    batch      everything the due digests have in common, read once: articles of the period, tags, coverage, outages
-    contents   one subscriber's share of it, as a Digest
-    mail       the Digest as bytes under the size limit, with who asked for it and how to stop it
+batch      everything the due digests have in common, read once: articles of the period, tags, coverage, outages
+contents   one subscriber's share of it, as a Digest
+mail       the Digest as bytes under the size limit, with who asked for it and how to stop it
 """
 
 from __future__ import annotations
@@ -80,12 +80,15 @@ def batch(connection: sa.Connection, desk: Desk, after: int, since: datetime, no
     upto = period.newest_id(connection)
     back = 0 if connection.dialect.name == "sqlite" else OVERLAP
     rows = list(period.arrived(connection, max(after - back, 0), upto))
-    return _batch(connection, desk, rows, upto, since, now)
+    return of_rows(connection, desk, rows, since, now, upto)
 
 
-def _batch(
-    connection: sa.Connection, desk: Desk, rows: Sequence[Mapping[str, Any]], upto: int, since: datetime, now: datetime
-) -> Batch:
+def of_rows(
+    connection: sa.Connection, desk: Desk, rows: Sequence[Mapping[str, Any]], since: datetime, now: datetime,
+    upto: int | None = None,
+) -> Batch:  # fmt: skip
+    """A batch of given rows of articles (`period.arrived`, `period.chosen`)."""
+    upto = period.newest_id(connection) if upto is None else upto
     edited = period.revised(connection, since)
     ids = [row["id"] for row in (*rows, *edited)]
     found, rejected = tags.of(connection, ids), period.rejected(connection)
@@ -102,7 +105,10 @@ def _batch(
         period.weeks(connection, now),
         feeds.down_between(connection, since, now),
         names,
-        frozenset(terms.folded(one) for one in {outlet for _title, outlet in names.values()} | {row["outlet"] for row in rows}),
+        frozenset(
+            terms.folded(one)
+            for one in {outlet for _title, outlet in names.values()} | {row["outlet"] for row in rows}
+        ),
         subscribers.made_up(connection, "key"),
         subscribers.made_up(connection, "installation"),
     )
@@ -264,7 +270,15 @@ def _edited(connection: sa.Connection, read: Batch, one: Subscriber) -> list[Cha
                 link = row["link"] or row["url"]
                 text = after.text if after else ""
                 changes.append(
-                    Change("edited", clause, title=row["title"], outlet=row["outlet"], link=link, before=before, after=text)
+                    Change(
+                        "edited",
+                        clause,
+                        title=row["title"],
+                        outlet=row["outlet"],
+                        link=link,
+                        before=before,
+                        after=text,
+                    )
                 )
     return changes
 

@@ -35,7 +35,9 @@ _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\-\u0080-\U0010ffff]+"
 _LOCAL = re.compile(rf"{_ATOM}(?:\.{_ATOM})*")
 _DOMAIN = re.compile(r"(?=.{1,253}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}|localhost")
 _NAMED = re.compile(r'\s*(?:"(?:[^"\\]|\\.)*"|[^<>"@,;:]*)\s*<([^<>]*)>')
-_BREAKS = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069\\ud800-\\udfff]+")
+_BREAKS = re.compile(
+    "[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069\\ud800-\\udfff]+"
+)
 _MADE = ("MIME-Version", "Content-Type", "Content-Transfer-Encoding")
 _LINE_LIMIT = 200
 """Lines in one answer: RFC 5321 sets no limit, EHLO answers of real servers have about twenty."""
@@ -293,7 +295,10 @@ class Session:
     @classmethod
     @contextmanager
     def open(
-        cls, where: Server, patience: Patience = Patience(), stopped: Callable[[], bool] = lambda: False  # noqa: B008 - frozen
+        cls,
+        where: Server,
+        patience: Patience = Patience(),
+        stopped: Callable[[], bool] = lambda: False,  # noqa: B008 - frozen
     ) -> Iterator[Session]:
         """A session, closed at the end; raises ServerError when we are not let in."""
         session = cls(where, patience, stopped)
@@ -324,7 +329,9 @@ class Session:
         """Hand over one mail to one recipient; raises ServerError when the server refuses the sender."""
         wide = not to.isascii()
         if wide and not self._client.has_extn("smtputf8"):
-            return Outcome(Result.PERMANENT, "the mail server takes no addresses with letters outside ASCII (SMTPUTF8)")
+            return Outcome(
+                Result.PERMANENT, "the mail server takes no addresses with letters outside ASCII (SMTPUTF8)"
+            )
         if self.size_limit and len(data) > self.size_limit:
             return Outcome(Result.TOO_LARGE, f"the mail has {len(data):,} bytes, the server takes {self.size_limit:,}")
         try:
@@ -364,7 +371,9 @@ class Session:
             return Outcome(Result.TOO_LARGE, self._words(code, reply))
         if code // 100 == 4:  # noqa: PLR2004
             return Outcome(Result.TEMPORARY, self._words(code, reply), usable=False)
-        raise ServerError(f"{self._where.name} refuses our sender: {self._words(code, reply)}; set mail.from in feeds.yaml")
+        raise ServerError(
+            f"{self._where.name} refuses our sender: {self._words(code, reply)}; set mail.from in feeds.yaml"
+        )
 
     def _answer(self) -> Outcome:
         """What the server says after the final dot; silence is `unknown`, not failure."""
@@ -406,7 +415,9 @@ class Session:
         raw = socket.create_connection((where.host, where.port), timeout=self._patience.greeting)
         self._watched = raw.dup()
         try:
-            client.sock = self._context().wrap_socket(raw, server_hostname=where.host) if where.tls == "implicit" else raw
+            client.sock = (
+                self._context().wrap_socket(raw, server_hostname=where.host) if where.tls == "implicit" else raw
+            )
         except BaseException:
             raw.close()
             raise

@@ -31,7 +31,9 @@ OUTAGES = 8
 ROWS = 40
 """Lines of each kind that a mail names before it counts."""
 # Control characters, line ends of every kind, and marks that turn the direction of what follows.
-_UNSHOWN = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029\\u200b-\\u200f\\u202a-\\u202e\\u2066-\\u2069\\ufeff\\ud800-\\udfff]")
+_UNSHOWN = re.compile(
+    "[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029\\u200b-\\u200f\\u202a-\\u202e\\u2066-\\u2069\\ufeff\\ud800-\\udfff]"
+)
 
 
 def line(text: str, limit: int = TITLE) -> str:
@@ -58,7 +60,11 @@ def quote_of(evidence: Evidence) -> Quote:
     start = max(0, min(middle - QUOTE // 2, len(text) - QUOTE))
     end = start + QUOTE
     before, after = ("…" if start else ""), ("…" if end < len(text) else "")
-    moved = [(max(a, start) - start + len(before), min(b, end) - start + len(before)) for a, b in marks if a < end and b > start]
+    moved = [
+        (max(a, start) - start + len(before), min(b, end) - start + len(before))
+        for a, b in marks
+        if a < end and b > start
+    ]
     return Quote(f"{before}{text[start:end]}{after}", tuple(moved))
 
 
@@ -120,7 +126,9 @@ def _agreements(items: Sequence[Item], names: Names, language: str) -> tuple[Agr
             agreement,
             line(names.agreement(agreement, language)) if agreement else "",
             tuple(
-                ClausePart(clause, line(names.clause(clause, language)), _stories(filed[agreement][clause], clause, language))
+                ClausePart(
+                    clause, line(names.clause(clause, language)), _stories(filed[agreement][clause], clause, language)
+                )
                 for clause in sorted(filed[agreement], key=lambda one: (not one, names.order(one)))
             ),
         )
@@ -151,7 +159,9 @@ def _story(items: Sequence[Item], clause: str, language: str) -> StoryPart:
     by_outlet: dict[str, Item] = {}
     for item in leading:
         by_outlet.setdefault(item.outlet, item)
-    carriers = [Carrier(line(one.outlet, 60), web_link(one.link), one.lang, line(one.title)) for one in by_outlet.values()]
+    carriers = [
+        Carrier(line(one.outlet, 60), web_link(one.link), one.lang, line(one.title)) for one in by_outlet.values()
+    ]
     first = next((one for one in leading if one.lang == language), leading[0])
     quoted = next((one for one in (first, *leading, *items) if one.quotes.get(clause)), first)
     headline = line(first.headline or first.title) or "…"

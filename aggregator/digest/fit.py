@@ -13,7 +13,9 @@ LIMIT = 100_000
 """Bytes of the whole message. Large providers cut a mail off at about 102 kB and hide its end."""
 
 
-def fitted(digest: Digest, make: Callable[[Digest], T], size: Callable[[T], int], limit: int = LIMIT) -> tuple[Digest, T]:
+def fitted(
+    digest: Digest, make: Callable[[Digest], T], size: Callable[[T], int], limit: int = LIMIT
+) -> tuple[Digest, T]:
     """The digest with as many lines as fit, and what `make` made of it.
 
     Lines are dropped from the end of every clause evenly: each clause keeps its first story before any has a second.

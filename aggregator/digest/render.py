@@ -66,10 +66,16 @@ class Renderer:
             facts = values | {"w": words, "at": at, "day": day, "language": language}
             text = self._get(template, language, "txt").render(facts)
             html = self._get(template, language, "html").render(facts)
-            subject = words.digest_subject(values["d"]) if "d" in values else words.letter_subject(values["name"], values["f"])
+            subject = (
+                words.digest_subject(values["d"])
+                if "d" in values
+                else words.letter_subject(values["name"], values["f"])
+            )
         except jinja2.TemplateError as error:
             where = getattr(error, "filename", None) or f"{template}.html"
-            raise MailError(f"the mail template {where}: {error}; mend it in mail.templates", permanent=True) from error
+            raise MailError(
+                f"the mail template {where}: {error}; mend it in mail.templates", permanent=True
+            ) from error
         return line(str(subject), 120), _tidy(text), self._inliner.inline(html)
 
     def _get(self, name: str, language: str, kind: str) -> jinja2.Template:

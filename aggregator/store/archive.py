@@ -125,7 +125,10 @@ class Archive:
         Raises ArchiveBusy when another process kept the archive locked for BUSY_SECONDS.
         """
         try:
-            with self._engine.connect().execution_options(aggregator_durable=durable) as connection, connection.begin():
+            with (
+                self._engine.connect().execution_options(aggregator_durable=durable) as connection,
+                connection.begin(),
+            ):
                 yield connection
         except OperationalError as error:
             if "locked" in str(error.orig) or "busy" in str(error.orig):

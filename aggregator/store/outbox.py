@@ -92,7 +92,7 @@ def write_down(  # noqa: PLR0913 - a mail is these facts
     covered: Sequence[Covered] = (),
 ) -> int | None:
     """Put a mail into the outbox; its id, or None when this very mail is there already."""
-    if connection.scalar(sa.select(table.c.id).where(table.c.message_id == message_id)) is not None:
+    if is_there(connection, message_id):
         return None
     row = {
         "kind": kind, "subscriber_id": subscriber_id, "address": address, "since": since, "until": until,
@@ -115,7 +115,7 @@ def claim(connection: sa.Connection, now: datetime, only: int | None = None) -> 
     """The next mail that is due, now ours to send (state `sending`, one more try); None when none is."""
     due = sa.select(table.c.id).where(table.c.state == PENDING, table.c.next_try <= now)
     if only is not None:
-        due = sa.select(table.c.id).where(table.c.state == PENDING, table.c.id == only)
+        due = sa.select(table.c.id).where(table.c.state == PENDING, table.c.next_try <= now, table.c.id == only)
     identity = connection.scalar(due.order_by(table.c.next_try, table.c.id).limit(1).with_for_update(skip_locked=True))
     if identity is None:
         return None
@@ -124,6 +124,49 @@ def claim(connection: sa.Connection, now: datetime, only: int | None = None) -> 
     )
     note(connection, identity, now, "sending")
     return get(connection, identity)
+
+
+def anything(connection: sa.Connection, now: datetime) -> bool:
+    """Whether a mail is due, or was being sent by somebody."""
+    due = sa.or_(table.c.state == SENDING, sa.and_(table.c.state == PENDING, table.c.next_try <= now))
+    return connection.scalar(sa.select(table.c.id).where(due).limit(1)) is not None
+
+
+def pending(connection: sa.Connection, now: datetime) -> bool:
+    """Whether a mail is due."""
+    due = sa.and_(table.c.state == PENDING, table.c.next_try <= now)
+    return connection.scalar(sa.select(table.c.id).where(due).limit(1)) is not None
+
+
+def waiting(connection: sa.Connection, subscriber_id: int) -> list[Mail]:
+    """The digests of a subscriber that were not sent yet, oldest first."""
+    query = sa.select(*_COLUMNS).where(
+        table.c.subscriber_id == subscriber_id, table.c.state == PENDING, table.c.kind == "digest"
+    )
+    return [Mail(**row) for row in connection.execute(query.order_by(table.c.id)).mappings()]
+
+
+def withdraw(connection: sa.Connection, subscriber_id: int, now: datetime) -> None:
+    """Nothing that waits for a subscriber is sent any more."""
+    query = sa.select(*_COLUMNS).where(table.c.subscriber_id == subscriber_id, table.c.state == PENDING)
+    for row in connection.execute(query).mappings().all():
+        failed(connection, Mail(**row), now, "withdrawn", "the reader unsubscribed")
+
+
+def is_there(connection: sa.Connection, message_id: str) -> bool:
+    """Whether a mail of this Message-ID was written down."""
+    return connection.scalar(sa.select(table.c.id).where(table.c.message_id == message_id)) is not None
+
+
+def named(connection: sa.Connection, name: str) -> Mail | None:
+    """The mail of a number or of the short name that stands in it."""
+    if name.isascii() and name.isdigit() and len(name) < 10:  # noqa: PLR2004 - a short name has twelve characters
+        return get(connection, int(name))
+    if not (name.isascii() and name.isalnum()):
+        return None
+    query = sa.select(*_COLUMNS).where(table.c.message_id.like(f"<%.{name}%")).limit(1)
+    row = connection.execute(query).mappings().first()
+    return None if row is None else Mail(**row)
 
 
 def interrupted(connection: sa.Connection, now: datetime, *, alone: bool) -> list[Mail]:

@@ -46,7 +46,9 @@ def newest_id(connection: sa.Connection) -> int:
 def arrived(connection: sa.Connection, after: int, upto: int) -> Iterator[Mapping[str, Any]]:
     """The articles with ids above `after` and not above `upto`, in order, without their HTML."""
     while True:
-        query = sa.select(*_COLUMNS).where(article.c.id > after, article.c.id <= upto).order_by(article.c.id).limit(CHUNK)
+        query = (
+            sa.select(*_COLUMNS).where(article.c.id > after, article.c.id <= upto).order_by(article.c.id).limit(CHUNK)
+        )
         rows = [dict(row) for row in connection.execute(query).mappings()]
         yield from rows
         if len(rows) < CHUNK:

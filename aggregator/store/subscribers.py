@@ -102,6 +102,11 @@ def take_back(connection: sa.Connection, identity: int, since: datetime, after_i
     connection.execute(sa.update(table).where(table.c.id == identity, earlier).values(since=since, after_id=after_id))
 
 
+def due_again(connection: sa.Connection, identity: int, slot: datetime) -> None:
+    """Forget that the last hour was dealt with: its digest is to be written once more."""
+    connection.execute(sa.update(table).where(table.c.id == identity).values(slot=slot))
+
+
 def remove(connection: sa.Connection, identity: int) -> None:
     """Forget a subscriber and every mail to it."""
     connection.execute(sa.delete(table).where(table.c.id == identity))
@@ -144,9 +149,18 @@ def of_token(connection: sa.Connection, purpose: str, text: str) -> Subscriber |
 
 
 def _signature(key: str, purpose: str, value: Subscriber) -> str:
+    return sign(key, f"{purpose}:{value.id}:{value.nonce}")
+
+
+def sign(key: str, words: str) -> str:
     """HMAC-SHA256 (RFC 2104), 128 bits of it."""
-    words = f"{purpose}:{value.id}:{value.nonce}"
     return hmac.new(bytes.fromhex(key), words.encode(), hashlib.sha256).hexdigest()[:32]
+
+
+def signed(connection: sa.Connection, words: str, signature: str) -> bool:
+    """Whether a signature under these words is this archive's."""
+    key = connection.scalar(sa.select(secret.c.value).where(secret.c.name == "key"))
+    return key is not None and hmac.compare_digest(sign(key, words), signature.encode("ascii", "replace").decode())
 
 
 def _row(value: Subscriber) -> dict[str, Any]:
