@@ -24,6 +24,7 @@ import httpx
 
 from aggregator import addresses, polite
 from aggregator.errors import FetchError
+from aggregator.fetch.challenge import is_challenge
 from aggregator.fetch.guard import Exceptions, brief, check_url
 from aggregator.fetch.hosts import HostLimits
 from aggregator.fetch.inflate import body, coding_of, too_big
@@ -45,6 +46,7 @@ LONGEST_HOLD = timedelta(minutes=15)
 FEED_TYPES = "application/atom+xml, application/rss+xml, application/feed+json, application/xml;q=0.9, */*;q=0.5"
 PAGE_TYPES = "text/html, application/xhtml+xml, */*;q=0.5"
 
+_FEEDS = FEED_TYPES.encode()
 _REDIRECTS = {301, 302, 303, 307, 308}
 _PERMANENT = {301, 308}
 _GOOD = {200, 201, 203}
@@ -229,6 +231,10 @@ class Fetcher:
         if status in _GOOD or (status == HTTPStatus.NOT_MODIFIED and asked.validators != _NO_VALIDATORS):
             return
         wait = _retry_after(response, now)
+        if _header(response, "cf-mitigated") == "challenge":
+            raise FetchError(
+                f"{_host(hop.url)} shows a challenge page to robots; ask its owner.", "challenge", code=status
+            )
         if status == HTTPStatus.TOO_MANY_REQUESTS:
             self.hosts.hold(hop.url, now + min(max(wait or THROTTLED, THROTTLED), LONGEST_HOLD))
         raise _status_error(_host(hop.url), status, wait, redirected=bool(hop.seen))
@@ -237,6 +243,10 @@ class Fetcher:
         host = _host(hop.url)
         unchanged = response.status_code == HTTPStatus.NOT_MODIFIED
         content = self._body(response, host, 0 if unchanged else asked.max_size, deadline)
+        if asked.accept == _FEEDS and is_challenge(content):
+            raise FetchError(
+                f"{host} shows a challenge page to robots instead of the feed; ask its owner.", "challenge"
+            )
         given = _validators(response)
         if unchanged:
             had = asked.validators

@@ -151,8 +151,12 @@ article = sa.Table(
         sqlite_where=sa.text("revised_at IS NOT NULL"),
         postgresql_where=sa.text("revised_at IS NOT NULL"),
     ),
+    # What search filters by, beside the text: one small index instead of the rows with their texts.
+    sa.Index("ix_article_facets", "docid", "outlet", "lang", "feed", "published", "first_seen"),
     sqlite_autoincrement=False,
 )
+
+sa.Index("ix_article_dated", sa.func.coalesce(article.c.published, article.c.first_seen), article.c.docid)
 
 revision = sa.Table(
     "revision",
