@@ -23,9 +23,9 @@ from aggregator.digest.values import Digest
 from aggregator.errors import AggregatorError, ArchiveBusy, MailError, UsageError
 from aggregator.letters import Batch, Desk
 from aggregator.mail import Outcome, Result
-from aggregator.store import outbox, period, subscribers
+from aggregator.store import outbox, subscribers
 from aggregator.store.outbox import Covered, Mail
-from aggregator.store.subscribers import ACTIVE, PAUSED, UNCONFIRMED, UNSUBSCRIBED, Subscriber, Wants
+from aggregator.store.subscribers import ACTIVE, PAUSED, Subscriber
 
 GIVE_UP = timedelta(days=1)
 LONGEST_WAIT = timedelta(hours=1)
@@ -61,12 +61,17 @@ def deliver(desk: Desk, now: datetime) -> Delivered:
 # --- writing down -----------------------------------------------------------------------------------------------
 
 
-def write_due(desk: Desk, now: datetime, done: Delivered | None = None) -> Delivered:
-    """Put the digests whose hour has come into the outbox; one that covers all the hours that were slept over."""
+def write_due(
+    desk: Desk, now: datetime, done: Delivered | None = None, early: frozenset[str] = frozenset()
+) -> Delivered:
+    """Put the digests whose hour has come into the outbox; one that covers all the hours that were slept over.
+
+    The subscribers named in `early` (addresses) get theirs now, whatever the hour.
+    """
     done = done or Delivered()
     with desk.archive.reading() as connection:
         active = subscribers.every(connection, ACTIVE)
-    due = [(one, slot) for one in active if (slot := _due(one, now)) is not None]
+    due = [(one, slot) for one in active if (slot := now if one.address in early else due_slot(one, now)) is not None]
     if not due:
         return done
     with desk.archive.writing() as connection:
@@ -83,7 +88,7 @@ def write_due(desk: Desk, now: datetime, done: Delivered | None = None) -> Deliv
     return done
 
 
-def _due(one: Subscriber, now: datetime) -> datetime | None:
+def due_slot(one: Subscriber, now: datetime) -> datetime | None:
     """The hour that has come and was not dealt with yet; also after the clock was set back."""
     with suppress(AggregatorError):
         slot = schedule.last_until(schedule.read(one.schedule), one.timezone, now)
@@ -350,7 +355,7 @@ def tell_operator(connection: sa.Connection, desk: Desk, what: str, text: str, k
     )  # fmt: skip
     with suppress(MailError, UsageError):
         to = mail.address(desk.operator)
-        rendered = desk.renderer.letter("notice", "en", "UTC", what=what, text=text, **_NO_LINKS)
+        rendered = desk.renderer.letter("notice", "en", "UTC", what=what, text=text, **NO_LINKS)
         data = letters.letter(desk, to, "en", identity, now, rendered)
         outbox.write_down(
             connection, kind="notice", subscriber_id=None, address=to, since=now, until=now, message_id=identity,
@@ -358,166 +363,4 @@ def tell_operator(connection: sa.Connection, desk: Desk, what: str, text: str, k
         )  # fmt: skip
 
 
-_NO_LINKS = {"link": "", "unsubscribe_link": "", "unsubscribe_mail": ""}
-
-
-# --- subscribing ------------------------------------------------------------------------------------------------
-
-
-def subscribe(
-    desk: Desk, address: str, schedule_text: str, timezone: str, language: str, wants: Wants, now: datetime,
-    *, empty: bool = False,
-) -> Subscriber:  # fmt: skip
-    """Add a subscriber, with a mail of welcome (or one that asks for confirmation) in the outbox.
-
-    The first digest covers the time since the schedule's last hour. Raises UsageError for an address that is
-    subscribed already, a schedule or query that cannot be read.
-    """
-    to = mail.address(address)
-    plan = schedule.read(schedule_text)
-    letters.wanted(wants, desk, now)
-    slot = schedule.last_until(plan, timezone, now)
-    since = schedule.last_until(plan, timezone, slot - timedelta(seconds=1)) if slot == now else slot
-    with desk.archive.writing(durable=True) as connection:
-        before = subscribers.find(connection, to)
-        if before is not None and before.state not in (UNSUBSCRIBED, UNCONFIRMED):
-            raise UsageError(
-                f"{to} is subscribed already ({before.state}); `subscribers remove` it first to change it"
-            )
-        after = subscribers.last_before(connection, since)
-        state = UNCONFIRMED if desk.confirm else ACTIVE
-        value = Subscriber(
-            0, to, plan.text, timezone, language, wants, empty, state, "", "", now, since, slot, after
-        )  # fmt: skip
-        one = subscribers.add(connection, value)
-        _greet(connection, desk, one, "confirm" if desk.confirm else "welcome", now)
-        return one
-
-
-def _greet(connection: sa.Connection, desk: Desk, one: Subscriber, kind: str, now: datetime) -> None:
-    """Write the mail of welcome, or the one that asks."""
-    key = subscribers.made_up(connection, "key")
-    link, by_mail = letters.unsubscribing(desk, one, key)
-    token = subscribers.token(key, "confirm", one)
-    confirming = kind == "confirm"
-    facts = {
-        "address": one.address,
-        "schedule": one.schedule,
-        "timezone": one.timezone,
-        "first": schedule.next_after(schedule.read(one.schedule), one.timezone, now),
-        "since": one.since,
-        "why": letters.reasons(one.wants, desk.names, one.language),
-        "empty": one.empty,
-        "token": token,
-        "mail": desk.operator or mail.sender(desk.sender)[1],
-        "link": f"{desk.public_url}/confirm/{token}" if confirming and desk.public_url else "",
-        "unsubscribe_link": "" if confirming else link,
-        "unsubscribe_mail": "" if confirming else by_mail,
-    }
-    rendered = desk.renderer.letter(kind, one.language, one.timezone, **facts)
-    links = () if confirming else tuple(each for each in (link, by_mail) if each)
-    identity = outbox.message_id(subscribers.made_up(connection, "installation"), kind, one.id, now, desk.domain)
-    data = letters.letter(desk, one.address, one.language, identity, now, rendered, links)
-    outbox.write_down(
-        connection, kind=kind, subscriber_id=one.id, address=one.address, since=now, until=now, message_id=identity,
-        subject=rendered[0], body=data, now=now,
-    )  # fmt: skip
-
-
-def confirm(desk: Desk, token: str, now: datetime) -> Subscriber | None:
-    """The reader said yes: from now on digests are sent. None for a token that is not ours."""
-    with desk.archive.writing(durable=True) as connection:
-        one = subscribers.of_token(connection, "confirm", token)
-        if one is not None and one.state == UNCONFIRMED:
-            subscribers.set_state(connection, one.id, ACTIVE)
-            _greet(connection, desk, one, "welcome", now)
-        return one
-
-
-def resume(desk: Desk, one: Subscriber, now: datetime) -> None:
-    """Send digests again; the next one covers the time since the last that arrived."""
-    with desk.archive.writing(durable=True) as connection:
-        slot = schedule.last_until(schedule.read(one.schedule), one.timezone, now)
-        subscribers.set_state(connection, one.id, ACTIVE)
-        subscribers.served(connection, one.id, slot, one.since, one.after_id)
-
-
-def test_mail(desk: Desk, address: str, language: str, now: datetime) -> Outcome:
-    """Send one mail now and say what the server answered; nothing is kept. Raises MailError, UsageError."""
-    to = mail.address(address)
-    if desk.server is None:
-        raise MailError("no mail server is set; export AGGREGATOR_SMTP_URL=smtp://user@mail.example.org:587")
-    facts = {"address": to, "server": desk.server.name, "sender": desk.sender, **_NO_LINKS}
-    rendered = desk.renderer.letter("test", language, "UTC", **facts)
-    with desk.archive.writing() as connection:
-        installation = subscribers.made_up(connection, "installation")
-    identity = outbox.message_id(installation, "test", to, now, desk.domain)
-    data = letters.letter(desk, to, language, identity, now, rendered)
-    with mail.Session.open(desk.server, desk.patience, desk.stopped) as session:
-        return session.send(mail.sender(desk.sender)[1], to, data)
-
-
-# --- looking at it ----------------------------------------------------------------------------------------------
-
-
-def preview(
-    desk: Desk, one: Subscriber, now: datetime, since: datetime | None = None, until: datetime | None = None
-) -> tuple[Digest, str, bytes]:
-    """What a subscriber would get now, or for any period (articles that arrived or were published in it).
-
-    Nothing is kept and nothing counts as sent.
-    """
-    with desk.archive.writing() as connection:
-        if since is None and until is None:
-            read = letters.batch(connection, desk, one.after_id, one.since, now)
-            value, _covered = letters.contents(connection, desk, read, one, now, now)
-        else:
-            start, end = since or one.since, until or now
-            rows = list(period.chosen(connection, period.between(connection, start, end)))
-            read = letters.of_rows(connection, desk, rows, start, end)
-            looking = replace(one, since=start, after_id=0)
-            items = letters.selected(read, one.wants, desk, now, 0)
-            value = letters.assembled(desk, read, looking, items, (), end)
-        identity = outbox.message_id(read.installation, "preview", one.id, now, desk.domain)
-    whole = f"aggregator digest preview {one.address} --all"
-    return letters.written(desk, replace(value, whole=whole), identity, now)
-
-
-def whole(desk: Desk, mailed: Mail, now: datetime) -> Digest:
-    """Everything that a sent digest covers, without its limit, as the archive has it now."""
-    with desk.archive.writing() as connection:
-        one = subscribers.get(connection, mailed.subscriber_id or 0)
-        if one is None:
-            raise UsageError(f"the subscriber of mail {mailed.id} is gone")
-        rows = list(period.chosen(connection, [row.article_id for row in outbox.covered(connection, mailed.id)]))
-        read = letters.of_rows(connection, desk, rows, mailed.since, mailed.until)
-        items = [item for item, _candidate in read.items.values()]
-        return letters.assembled(desk, read, replace(one, since=mailed.since), items, (), mailed.until)
-
-
-def why(desk: Desk, mailed: Mail, article: int, now: datetime) -> str:
-    """Why an article was or was not in a digest, in a sentence."""
-    with desk.archive.writing() as connection:
-        one = subscribers.get(connection, mailed.subscriber_id or 0)
-        row = next(period.chosen(connection, [article]), None)
-        if row is None:
-            return f"Article {article} is not in the archive."
-        told = {each.article_id: each for each in outbox.covered(connection, mailed.id)}
-        if article in told:
-            clauses = ", ".join(told[article].evidence) or "what was asked for"
-            how = "named in it" if told[article].shown else "only counted in it, because it would have become too long"
-            return f"Article {article} was {how}: it matched {clauses}."
-        if article <= mailed.after_id:
-            return f"Article {article} was not in it: it arrived before {mailed.since:%Y-%m-%d %H:%M} UTC{_elsewhere(connection, mailed, article)}."
-        if article > mailed.last_id:
-            return f"Article {article} was not in it: it arrived after the digest was written{_elsewhere(connection, mailed, article)}."
-        read = letters.of_rows(connection, desk, [row], mailed.since, now)
-        if one is not None and not letters.selected(read, one.wants, desk, now, 0):
-            asked = "; ".join(f"{kind} {value}" for kind, value in letters.reasons(one.wants, desk.names, "en"))
-            return f"Article {article} was not in it: it is not what was asked for ({asked})."
-        return f"Article {article} was not in it: it matches now, but did not when the digest was written (tags or wishes have changed)."
-
-
-def _elsewhere(connection: sa.Connection, mailed: Mail, article: int) -> str:
-    others = outbox.history(connection, subscriber_id=mailed.subscriber_id, article_id=article, limit=1)
-    return f", and was in digest {others[0].id}" if others else ""
+NO_LINKS = {"link": "", "unsubscribe_link": "", "unsubscribe_mail": ""}

@@ -45,7 +45,7 @@ class Desk:
     operator: str | None = None
     public_url: str | None = None
     server: mail.Server | None = None
-    patience: mail.Patience = mail.Patience()
+    patience: mail.Patience = field(default_factory=mail.Patience)
     at_most_once: bool = False
     confirm: bool = False
     images: bool = False
@@ -124,8 +124,8 @@ def _without(found: Tags, identity: int, rejected: frozenset[tuple[int, str]]) -
 
 def _item(row: Mapping[str, Any], found: Tags, place: places.Place) -> tuple[Item, Candidate]:
     when = row["published"] or row["first_seen"]
-    discussed = {tag.clause: _line(tag) for tag in found.clauses}
-    named = dict.fromkeys((*found.agreements, *(str(clause).rpartition("/")[0] for clause in discussed)))
+    discussed = {str(tag.clause): _line(tag) for tag in found.clauses}
+    named = dict.fromkeys((*found.agreements, *(clause.rpartition("/")[0] for clause in discussed)))
     item = Item(
         id=row["id"],
         title=row["title"],
@@ -262,11 +262,11 @@ def _edited(connection: sa.Connection, read: Batch, one: Subscriber) -> list[Cha
     known = outbox.told(connection, one.id, [row["id"] for row in since]) if since else {}
     changes = []
     for row in since:
-        now = {tag.clause: _line(tag) for tag in read.tags.get(row["id"], Tags()).clauses}
+        now = {str(tag.clause): _line(tag) for tag in read.tags.get(row["id"], Tags()).clauses}
         whole = _flat(f"{row['title']}\n{row['text']}")
         for clause, before in known.get(row["id"], {}).items():
             if interesting(one.wants, clause) and _flat(before.strip("…")) not in whole:
-                after = now.get(clause)  # type: ignore[call-overload]
+                after = now.get(clause)
                 link = row["link"] or row["url"]
                 text = after.text if after else ""
                 changes.append(
@@ -342,7 +342,7 @@ def unsubscribing(desk: Desk, one: Subscriber, key: str) -> tuple[str, str]:
     return (f"{desk.public_url}/unsubscribe/{token}" if desk.public_url else ""), by_mail
 
 
-def letter(  # noqa: PLR0913 - a mail is these facts
+def letter(
     desk: Desk, to: str, language: str, message_id: str, now: datetime, rendered: tuple[str, str, str],
     unsubscribe: tuple[str, ...] = (),
 ) -> bytes:  # fmt: skip

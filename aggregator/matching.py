@@ -38,34 +38,30 @@ class Candidate:
 def matches(node: Node, one: Candidate, outlets: frozenset[str]) -> bool:
     """Whether a query finds an article; `outlets` are the folded names of all outlets there are."""
     match node:
-        case Text(needle, title):
-            return terms.folded(needle) in one.folded(title=title)
-        case Field(name, value):
-            return _property(name, value, one, outlets)
-        case Since(instant):
-            return one.when >= instant
-        case Until(instant):
-            return one.when < instant
-        case Not(part):
-            return not matches(part, one, outlets)
         case And(parts):
             return all(matches(part, one, outlets) for part in parts)
         case Or(parts):
             return any(matches(part, one, outlets) for part in parts)
+        case Not(part):
+            return not matches(part, one, outlets)
+        case Text(needle, title):
+            return terms.folded(needle) in one.folded(title=title)
+        case Field(name, value):
+            return _property(name, value, one, outlets)
+        case Since(instant) | Until(instant):
+            return (one.when >= instant) == isinstance(node, Since)
 
 
 def _property(name: str, value: str, one: Candidate, outlets: frozenset[str]) -> bool:
-    match name:
-        case "lang":
-            return one.lang == value or (one.lang or "").startswith(f"{value}-")
-        case "outlet":
-            wanted, own = terms.folded(value), terms.folded(one.outlet)
-            return own == wanted if wanted in outlets else wanted in own
-        case "feed":
-            return one.feed == value
-        case "story":
-            return one.story == int(value)
-        case "agreement":
-            return value in one.agreements
-        case _:
-            return value in one.discussed
+    if name == "outlet":
+        wanted, own = terms.folded(value), terms.folded(one.outlet)
+        return own == wanted if wanted in outlets else wanted in own
+    if name == "lang":
+        return one.lang == value or (one.lang or "").startswith(f"{value}-")
+    plain = {
+        "feed": value == one.feed,
+        "story": value == str(one.story),
+        "agreement": value in one.agreements,
+        "clause": value in one.discussed,
+    }
+    return plain[name]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from html import escape
 
-from aggregator import delivery
+from aggregator import preview, subscribing
 from aggregator.errors import AggregatorError
 from aggregator.letters import Desk
 from aggregator.store import outbox, subscribers
@@ -54,7 +54,7 @@ def unsubscribe(desk: Desk, token: str) -> Subscriber | None:
         one = subscribers.of_token(connection, "unsubscribe", token)
         if one is not None:
             subscribers.set_state(connection, one.id, UNSUBSCRIBED, "by the reader")
-            outbox.withdraw(connection, one.id, desk.clock())
+            outbox.withdraw(connection, one.id, desk.clock(), "the reader unsubscribed")
         return one
 
 
@@ -67,10 +67,10 @@ def respond(desk: Desk, method: str, path: str, now: datetime) -> Answer | None:
     if method not in ("GET", "HEAD", "POST"):
         return Answer(405, _page("en", "405", ""), {**_HEADERS, "Allow": "GET, HEAD, POST"})
     if purpose == "digest":
-        return _whole(desk, token, now)
+        return _whole(desk, token)
     if method != "POST":
         return _ask(desk, purpose, token)
-    one = unsubscribe(desk, token) if purpose == "unsubscribe" else delivery.confirm(desk, token, now)
+    one = unsubscribe(desk, token) if purpose == "unsubscribe" else subscribing.confirm(desk, token, now)
     if one is None:
         return _unknown()
     words = _words(one)
@@ -90,7 +90,7 @@ def _ask(desk: Desk, purpose: str, token: str) -> Answer:
     return Answer(200, _page(one.language, words[purpose], form))
 
 
-def _whole(desk: Desk, token: str, now: datetime) -> Answer:
+def _whole(desk: Desk, token: str) -> Answer:
     name, _, signature = token.partition("-")
     with desk.archive.reading() as connection:
         fits = subscribers.signed(connection, f"digest:{name}", signature)
@@ -98,7 +98,7 @@ def _whole(desk: Desk, token: str, now: datetime) -> Answer:
     if one is None:
         return _unknown()
     try:
-        _subject, _text, html = desk.renderer.digest(delivery.whole(desk, one, now))
+        _subject, _text, html = desk.renderer.digest(preview.whole(desk, one))
     except AggregatorError:
         return _unknown()
     headers = _HEADERS | {

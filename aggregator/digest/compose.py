@@ -78,7 +78,7 @@ def _disjoint(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
     return joined
 
 
-def compose(  # noqa: PLR0913 - a digest is these facts
+def compose(
     frame: Digest,
     items: Sequence[Item],
     names: Names,

@@ -22,7 +22,7 @@ from aggregator.errors import MailError
 
 LANGUAGES = ("zh", "en")
 _BARS = "·▁▂▃▄▅▆▇█"
-_MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 class Renderer:

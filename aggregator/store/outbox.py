@@ -75,7 +75,7 @@ def message_id(installation: str, kind: str, subscriber: int | str, until: datet
     return f"<{kind}.{name}@{domain}>"
 
 
-def write_down(  # noqa: PLR0913 - a mail is these facts
+def write_down(
     connection: sa.Connection,
     *,
     kind: str,
@@ -146,11 +146,11 @@ def waiting(connection: sa.Connection, subscriber_id: int) -> list[Mail]:
     return [Mail(**row) for row in connection.execute(query.order_by(table.c.id)).mappings()]
 
 
-def withdraw(connection: sa.Connection, subscriber_id: int, now: datetime) -> None:
+def withdraw(connection: sa.Connection, subscriber_id: int, now: datetime, why: str) -> None:
     """Nothing that waits for a subscriber is sent any more."""
     query = sa.select(*_COLUMNS).where(table.c.subscriber_id == subscriber_id, table.c.state == PENDING)
     for row in connection.execute(query).mappings().all():
-        failed(connection, Mail(**row), now, "withdrawn", "the reader unsubscribed")
+        failed(connection, Mail(**row), now, "withdrawn", why)
 
 
 def is_there(connection: sa.Connection, message_id: str) -> bool:
@@ -203,7 +203,7 @@ def again(connection: sa.Connection, mail: Mail, now: datetime) -> None:
     _move(connection, mail, now, PENDING, "again", "asked for by the operator", next_try=now, created=now)
 
 
-def _move(  # noqa: PLR0913 - a step is these facts
+def _move(
     connection: sa.Connection, mail: Mail, now: datetime, to: str, what: str, detail: str, **changes: Any
 ) -> None:
     connection.execute(sa.update(table).where(table.c.id == mail.id).values(state=to, claimed=None, **changes))

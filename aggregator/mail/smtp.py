@@ -1,7 +1,4 @@
-"""Mail out: build a message that says exactly what was meant, and hand it to an SMTP server once. Owner of smtplib.
-
-Python's `EmailMessage` turns an encoded newline in a header's text (`=?UTF-8?Q?=0A?=`) into a real one, so texts are
-cleaned first, and what was serialised is parsed again and compared before it may leave.
+"""Hand a message to an SMTP server once. Owner of smtplib.
 
 Every exchange has deadlines that a slow or endless server cannot stretch: a watchdog shuts the connection down. What
 an answer means is a value (`Outcome`); only what concerns the server as a whole raises. Between the final dot and the
@@ -11,7 +8,6 @@ server's 250 nobody can know who has the message (RFC 1047): that is the outcome
 from __future__ import annotations
 
 import base64
-import re
 import smtplib
 import socket
 import ssl
@@ -19,158 +15,15 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import datetime
-from email import message_from_bytes, policy
-from email.errors import MessageError
-from email.headerregistry import Address
-from email.message import EmailMessage
-from email.utils import format_datetime
 from enum import StrEnum
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from aggregator.errors import MailError, SettingsError, UsageError
+from aggregator.errors import MailError, SettingsError
+from aggregator.mail.message import header_text
 
-_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\-\u0080-\U0010ffff]+"
-_LOCAL = re.compile(rf"{_ATOM}(?:\.{_ATOM})*")
-_DOMAIN = re.compile(r"(?=.{1,253}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}|localhost")
-_NAMED = re.compile(r'\s*(?:"(?:[^"\\]|\\.)*"|[^<>"@,;:]*)\s*<([^<>]*)>')
-_BREAKS = re.compile(
-    "[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069\\ud800-\\udfff]+"
-)
-_MADE = ("MIME-Version", "Content-Type", "Content-Transfer-Encoding")
 _LINE_LIMIT = 200
 """Lines in one answer: RFC 5321 sets no limit, EHLO answers of real servers have about twenty."""
-
-
-# --- addresses --------------------------------------------------------------------------------------------------
-
-
-def address(text: str) -> str:
-    """One mailbox in the form it is sent to: no name around it, the domain in lower case and IDNA.
-
-    Letters outside ASCII may stand before the @ (RFC 6531). Quoted local parts, routes, comments and address literals
-    are refused. Raises UsageError.
-    """
-    named = _NAMED.fullmatch(text)
-    plain = (named[1] if named else text).strip(" ")
-    local, at, domain = plain.rpartition("@")
-    with suppress(UnicodeError):
-        domain = domain.encode("idna").decode("ascii").lower()
-    fits = (
-        at
-        and plain.isprintable()
-        and _LOCAL.fullmatch(local)
-        and "=?" not in local
-        and len(local.encode("utf-8", "replace")) <= 64  # noqa: PLR2004 - RFC 5321 4.5.3.1.1
-        and _DOMAIN.fullmatch(domain)
-        and len(local) + len(domain) < 254  # noqa: PLR2004 - RFC 5321 4.5.3.1.3 with its brackets
-    )
-    if not fits:
-        shown = "".join(char if char.isprintable() else "?" for char in text[:80])
-        raise UsageError(f'"{shown}" is no e-mail address; write one like desk@example.org')
-    return f"{local}@{domain}"
-
-
-def sender(text: str) -> tuple[str, str]:
-    """Name and address of `News desk <desk@example.org>`; the name may be empty. Raises UsageError."""
-    name = text.partition("<")[0].strip(' "') if "<" in text else ""
-    return header_text(name), address(text)
-
-
-# --- building ---------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Letter:
-    """A mail as meant; without `html` it is plain text. `unsubscribe` are addresses for List-Unsubscribe; `one_click` says that the https one among
-    them takes a POST (RFC 8058).
-    """
-
-    sender: str
-    to: str
-    subject: str
-    text: str
-    html: str
-    message_id: str
-    date: datetime
-    language: str = "en"
-    unsubscribe: tuple[str, ...] = ()
-    one_click: bool = False
-    list_name: str = ""
-
-
-def header_text(text: str) -> str:
-    """Text that stays one header: no control, line or direction characters, and nothing that reads as encoded."""
-    flat = " ".join(_BREAKS.sub(" ", text).split())
-    while "=?" in flat:
-        flat = flat.replace("=?", "= ?")
-    return flat
-
-
-def build(letter: Letter) -> bytes:
-    """The message's bytes, multipart/alternative with CRLF line ends; raises MailError when they would say anything
-    other than the letter does.
-    """
-    name, from_address = sender(letter.sender)
-    wide = not letter.to.isascii()
-    message = EmailMessage(policy=policy.SMTPUTF8 if wide else policy.SMTP)
-    domain = from_address.rpartition("@")[2]
-    wanted = {
-        "From": str(Address(name, addr_spec=from_address)),
-        "To": letter.to,
-        "Subject": header_text(letter.subject),
-        "Date": format_datetime(letter.date),
-        "Message-ID": letter.message_id,
-        "Auto-Submitted": "auto-generated",
-        "Content-Language": letter.language,
-    }
-    if letter.unsubscribe:
-        wanted["List-Id"] = f"<{letter.list_name or 'digest'}.{domain}>"
-        wanted["List-Unsubscribe"] = ", ".join(f"<{one}>" for one in letter.unsubscribe)
-    if letter.one_click:
-        wanted["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
-    try:
-        for header, value in wanted.items():
-            message[header] = value
-        message.set_content(_body(letter.text), cte=_encoding(letter.text))
-        if letter.html:
-            message.add_alternative(_body(letter.html), subtype="html", cte=_encoding(letter.html))
-        data = message.as_bytes()
-    except (ValueError, MessageError, LookupError) as error:
-        raise MailError(f"the mail to {letter.to} cannot be written: {error}", permanent=True) from error
-    _compare(data, wanted, letter)
-    return data
-
-
-def _body(text: str) -> str:
-    """Text that UTF-8 can carry, with one kind of line end."""
-    flat = text.replace("\r\n", "\n").replace("\r", "\n").encode("utf-8", "replace").decode("utf-8")
-    return flat.replace("\x00", "").rstrip("\n") + "\n"
-
-
-def _encoding(text: str) -> str:
-    """Base64 where more than a sixth of the bytes are not ASCII: quoted-printable would be longer."""
-    data = text.encode("utf-8", "replace")
-    return "base64" if sum(byte > 0x7F for byte in data) * 6 > len(data) else "quoted-printable"  # noqa: PLR2004
-
-
-def _compare(data: bytes, wanted: dict[str, str], letter: Letter) -> None:
-    """Parse what will be sent as strictly as Python can, and hold it against what was meant."""
-    strict = (policy.SMTPUTF8 if not letter.to.isascii() else policy.SMTP) + policy.strict
-    try:
-        found = message_from_bytes(data, policy=strict)
-        headers = {name: str(value) for name, value in found.items() if name not in _MADE}
-        bodies = [part.get_content() for part in (found.iter_parts() if letter.html else (found,))]
-    except (MessageError, ValueError, LookupError, IndexError) as error:
-        raise MailError(f"the mail to {letter.to} came out broken: {error}", permanent=True) from error
-    meant = [_body(letter.text), *([_body(letter.html)] if letter.html else [])]
-    repeated = len(found.keys()) != len(set(found.keys()))
-    if headers != wanted or repeated or [_body(body) for body in bodies] != meant:
-        raise MailError(f"the mail to {letter.to} would say something else than was written", permanent=True)
-
-
-# --- the server -------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +67,12 @@ def server(url: str, password: str = "") -> Server:
     ca = Path(options["ca"]).expanduser() if "ca" in options else None
     port = parts.port or (465 if secure else 587)
     return Server(host, port, tls, unquote(parts.username or ""), password or unquote(parts.password or ""), ca)
+
+
+def usual_sender(sender: str | None, operator: str | None, where: Server | None) -> str:
+    """Whom mails come from: as set, else the operator, else the account on the mail server, else this machine."""
+    account = where.user if where and "@" in where.user else None
+    return sender or operator or account or "aggregator@localhost"
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,7 +157,7 @@ class Session:
         cls,
         where: Server,
         patience: Patience = Patience(),
-        stopped: Callable[[], bool] = lambda: False,  # noqa: B008 - frozen
+        stopped: Callable[[], bool] = lambda: False,
     ) -> Iterator[Session]:
         """A session, closed at the end; raises ServerError when we are not let in."""
         session = cls(where, patience, stopped)
