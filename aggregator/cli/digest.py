@@ -58,9 +58,9 @@ def preview(
 
     wants = wants_of(app, agreement, clause, outlet, lang, query)
     zone = zone_of(app, timezone)
-    with opened(app) as desk:
-        now = desk.clock()
-        desk = replace(desk, limit=1 << 40) if everything else desk
+    with opened(app) as usual:
+        now = usual.clock()
+        desk = replace(usual, limit=1 << 40) if everything else usual
         with desk.archive.reading() as connection:
             one = found(connection, address) if address else _anybody(connection, wants, language, zone, now)
         _value, _subject, data = looking.preview(desk, one, now, moment(since, now), moment(until, now))

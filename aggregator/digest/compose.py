@@ -23,8 +23,9 @@ from aggregator.model import Evidence
 
 TITLE = 160
 """Characters of a title that are shown: three lines of a phone."""
-QUOTE = 180
-"""Characters of a quote: the sentence that shows a clause, or its part around the words that matched."""
+QUOTE = 200
+"""Width of a quote, a Chinese character being two wide: the sentence that shows a clause, or its part around the words
+that matched; about six lines of a phone."""
 CARRIERS = 8
 CHANGES = 12
 OUTAGES = 8
@@ -54,11 +55,12 @@ def quote_of(evidence: Evidence) -> Quote:
     text = _UNSHOWN.sub(" ", re.sub(r"\s", " ", evidence.quote))
     spans = [(max(a - evidence.start, 0), min(b - evidence.start, len(text))) for a, b in evidence.words]
     marks = _disjoint(span for span in spans if span[0] < span[1])
-    if len(text) <= QUOTE:
+    room = QUOTE // 2 if sum(char > "\u2e7f" for char in text) * 2 > len(text) else QUOTE
+    if len(text) <= room:
         return Quote(text, tuple(marks))
-    middle = (marks[0][0] + min(marks[-1][1], marks[0][0] + QUOTE)) // 2 if marks else QUOTE // 2
-    start = max(0, min(middle - QUOTE // 2, len(text) - QUOTE))
-    end = start + QUOTE
+    middle = (marks[0][0] + min(marks[-1][1], marks[0][0] + room)) // 2 if marks else room // 2
+    start = max(0, min(middle - room // 2, len(text) - room))
+    end = start + room
     before, after = ("…" if start else ""), ("…" if end < len(text) else "")
     moved = [
         (max(a, start) - start + len(before), min(b, end) - start + len(before))

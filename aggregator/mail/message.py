@@ -25,6 +25,9 @@ _NAMED = re.compile(r'\s*(?:"(?:[^"\\]|\\.)*"|[^<>"@,;:]*)\s*<([^<>]*)>')
 _BREAKS = re.compile(
     "[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069\\ud800-\\udfff]+"
 )
+SUBJECT = 300
+"""Characters of a subject: every mail program shows fewer."""
+_LINKS = "List-Unsubscribe"
 _MADE = ("MIME-Version", "Content-Type", "Content-Transfer-Encoding")
 
 
@@ -104,7 +107,7 @@ def build(letter: Letter) -> bytes:
     wanted = {
         "From": str(Address(name, addr_spec=from_address)),
         "To": letter.to,
-        "Subject": header_text(letter.subject),
+        "Subject": header_text(letter.subject)[:SUBJECT].rstrip(),
         "Date": format_datetime(letter.date),
         "Message-ID": letter.message_id,
         "Auto-Submitted": "auto-generated",
@@ -112,20 +115,31 @@ def build(letter: Letter) -> bytes:
     }
     if letter.unsubscribe:
         wanted["List-Id"] = f"<{letter.list_name or 'digest'}.{domain}>"
-        wanted["List-Unsubscribe"] = ", ".join(f"<{one}>" for one in letter.unsubscribe)
+        wanted[_LINKS] = ", ".join(f"<{one}>" for one in letter.unsubscribe)
     if letter.one_click:
         wanted["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     try:
-        for header, value in wanted.items():
-            message[header] = value
         message.set_content(_body(letter.text), cte=_encoding(letter.text))
         if letter.html:
             message.add_alternative(_body(letter.html), subtype="html", cte=_encoding(letter.html))
-        data = message.as_bytes()
+        for header, value in wanted.items():  # last, because Content-Language would go into the first part
+            if header != _LINKS:
+                message[header] = value
+        data = _with_links(message.as_bytes(), wanted)
     except (ValueError, MessageError, LookupError) as error:
         raise MailError(f"the mail to {letter.to} cannot be written: {error}", permanent=True) from error
     _compare(data, wanted, letter)
     return data
+
+
+def _with_links(data: bytes, wanted: dict[str, str]) -> bytes:
+    """Add List-Unsubscribe by hand, a link a line: Python would encode a long one, and no mail program undoes that."""
+    value = wanted.get(_LINKS)
+    if value is None:
+        return data
+    if not re.fullmatch(r"<[!-;=?-~]{1,900}>(?:, <[!-;=?-~]{1,900}>)*", value):
+        raise ValueError(f"{value[:80]!r} cannot stand in a header")
+    return f"{_LINKS}: {value}\r\n".replace(">, <", ">,\r\n <").encode() + data
 
 
 def _body(text: str) -> str:
@@ -145,7 +159,7 @@ def _compare(data: bytes, wanted: dict[str, str], letter: Letter) -> None:
     strict = (policy.SMTPUTF8 if not letter.to.isascii() else policy.SMTP) + policy.strict
     try:
         found = message_from_bytes(data, policy=strict)
-        headers = {name: str(value) for name, value in found.items() if name not in _MADE}
+        headers = {name: str(value).strip() for name, value in found.items() if name not in _MADE}
         bodies = [part.get_content() for part in (found.iter_parts() if letter.html else (found,))]
     except (MessageError, ValueError, LookupError, IndexError) as error:
         raise MailError(f"the mail to {letter.to} came out broken: {error}", permanent=True) from error

@@ -13,7 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from aggregator.store import outbox
+from aggregator.store import outbox, subscribers
 from aggregator.store.schema import article, clause_record, clause_tag, clause_verdict, feed
 from aggregator.store.search import SLOT
 
@@ -90,22 +90,29 @@ def feed_titles(connection: sa.Connection) -> dict[str, tuple[str, str]]:
 
 
 def weeks(connection: sa.Connection, until: datetime) -> dict[str, list[int]]:
-    """Articles on each clause in each of the eight weeks before `until`, by publication, the last week last.
+    """Articles on each clause in each of the eight weeks before `until`, the last week last.
 
-    Docids are in the order of dates, so only the articles of the eight weeks are read.
+    An article counts when it was published, or when it arrived if it was published long before. Docids are in the
+    order of dates and ids in that of arrival, so only the articles of the eight weeks are read.
     """
     start = until - timedelta(weeks=WEEKS)
     low = max(int((start - _EPOCH).total_seconds()) // SLOT, 0)
+    recent = sa.union(
+        sa.select(article.c.id).where(article.c.docid >= low),
+        sa.select(article.c.id).where(article.c.id > subscribers.last_before(connection, start)),
+    ).subquery()
     query = (
-        sa.select(clause_tag.c.clause, _WHEN)
-        .select_from(article.join(clause_tag, clause_tag.c.article_id == article.c.id))
-        .where(article.c.docid >= low, clause_tag.c.relation == "discusses")
+        sa.select(clause_tag.c.clause, article.c.published, article.c.first_seen)
+        .select_from(recent)
+        .join(article, article.c.id == recent.c.id)
+        .join(clause_tag, clause_tag.c.article_id == article.c.id)
+        .where(clause_tag.c.relation == "discusses")
     )
     counts: dict[str, list[int]] = {}
-    for clause, when in connection.execute(query):
-        week = (when - start) // timedelta(weeks=1)
-        if 0 <= week < WEEKS:
-            counts.setdefault(clause, [0] * WEEKS)[week] += 1
+    for clause, published, first_seen in connection.execute(query):
+        when = published if published and start <= published < until else first_seen
+        if start <= when < until:
+            counts.setdefault(clause, [0] * WEEKS)[(when - start) // timedelta(weeks=1)] += 1
     return counts
 
 
