@@ -71,12 +71,13 @@ def write_due(
     done = done or Delivered()
     with desk.archive.reading() as connection:
         active = subscribers.every(connection, ACTIVE)
+        unsent = outbox.unsent(connection)
     due = [(one, slot) for one in active if (slot := now if one.address in early else due_slot(one, now)) is not None]
     if not due:
         return done
+    starts = [unsent.get(one.id, (one.after_id, one.since)) for one, _slot in due]
     with desk.archive.writing() as connection:
-        after = min(one.after_id for one, _slot in due)
-        read = letters.batch(connection, desk, after, min(one.since for one, _slot in due), now)
+        read = letters.batch(connection, desk, min(one[0] for one in starts), min(one[1] for one in starts), now)
     for one, slot in due:
         if desk.stopped():
             break
@@ -117,7 +118,7 @@ def _with_unsent(connection: sa.Connection, one: Subscriber, now: datetime) -> S
     """A digest that waits and was never handed over goes into the new one, so that the reader gets one, not two."""
     for waiting in outbox.waiting(connection, one.id):
         if waiting.lost == 0:
-            outbox.failed(connection, waiting, now, "replaced", "the next digest covers it too")
+            outbox.replaced(connection, waiting, now)
             one = replace(one, since=min(one.since, waiting.since), after_id=min(one.after_id, waiting.after_id))
     return one
 

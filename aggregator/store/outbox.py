@@ -4,6 +4,7 @@
                               ├────> pending, later           it said "not now", or the process died meanwhile
                               ├────> unknown                  handed over, never confirmed, and not to be repeated
                               └────> failed                   it said no, or "not now" for a day
+       └─────────────────────────────> replaced                 the next digest came before it could leave
 
 Whoever sends holds the archive's mail lock (on PostgreSQL: a lease), so a row that is `sending` while nobody else
 sends was interrupted. Transactions here should be `durable`.
@@ -26,7 +27,7 @@ from aggregator.store.schema import digest_article as ledger
 from aggregator.store.schema import digest_event as events
 from aggregator.store.schema import mail_state as state
 
-PENDING, SENDING, SENT, UNKNOWN, FAILED = "pending", "sending", "sent", "unknown", "failed"
+PENDING, SENDING, SENT, UNKNOWN, FAILED, REPLACED = "pending", "sending", "sent", "unknown", "failed", "replaced"
 LEASE = timedelta(minutes=20)
 """How long a claim holds where there is no lock: longer than any exchange with a server may take."""
 CHUNK = 500
@@ -146,6 +147,14 @@ def waiting(connection: sa.Connection, subscriber_id: int) -> list[Mail]:
     return [Mail(**row) for row in connection.execute(query.order_by(table.c.id)).mappings()]
 
 
+def unsent(connection: sa.Connection) -> dict[int, tuple[int, datetime]]:
+    """Where the oldest digest starts that waits for each subscriber and was never handed over: article and time."""
+    query = sa.select(table.c.subscriber_id, table.c.after_id, table.c.since).where(
+        table.c.state == PENDING, table.c.kind == "digest", table.c.lost == 0
+    )
+    return {row[0]: (row[1], row[2]) for row in connection.execute(query.order_by(table.c.id.desc()))}
+
+
 def withdraw(connection: sa.Connection, subscriber_id: int, now: datetime, why: str) -> None:
     """Nothing that waits for a subscriber is sent any more."""
     query = sa.select(*_COLUMNS).where(table.c.subscriber_id == subscriber_id, table.c.state == PENDING)
@@ -196,6 +205,11 @@ def lost(connection: sa.Connection, mail: Mail, now: datetime, at: datetime | No
 def failed(connection: sa.Connection, mail: Mail, now: datetime, what: str, detail: str) -> None:
     """It did not arrive and will not."""
     _move(connection, mail, now, FAILED, what, detail, error=detail)
+
+
+def replaced(connection: sa.Connection, mail: Mail, now: datetime) -> None:
+    """It was never handed over, and a newer digest covers it."""
+    _move(connection, mail, now, REPLACED, "replaced", "the next digest covers it too")
 
 
 def again(connection: sa.Connection, mail: Mail, now: datetime) -> None:
@@ -263,7 +277,7 @@ def told(connection: sa.Connection, subscriber_id: int, articles: Iterable[int])
             .where(
                 table.c.subscriber_id == subscriber_id,
                 table.c.kind == "digest",
-                table.c.state != FAILED,
+                table.c.state.not_in((FAILED, REPLACED)),
                 ledger.c.article_id.in_(wanted[start : start + CHUNK]),
             )
             .order_by(table.c.id)

@@ -26,6 +26,16 @@ _COLUMNS = [
 ]
 _WHEN = sa.func.coalesce(article.c.published, article.c.first_seen, type_=article.c.first_seen.type)
 
+_DISCUSSES = sa.and_(
+    clause_tag.c.relation == "discusses",
+    ~sa.exists().where(
+        clause_verdict.c.article_id == clause_tag.c.article_id,
+        clause_verdict.c.clause == clause_tag.c.clause,
+        clause_verdict.c.verdict == "reject",
+    ),
+)
+"""A tag counts unless it is only topical, or an analyst rejected it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
@@ -106,7 +116,7 @@ def weeks(connection: sa.Connection, until: datetime) -> dict[str, list[int]]:
         .select_from(recent)
         .join(article, article.c.id == recent.c.id)
         .join(clause_tag, clause_tag.c.article_id == article.c.id)
-        .where(clause_tag.c.relation == "discusses")
+        .where(_DISCUSSES)
     )
     counts: dict[str, list[int]] = {}
     for clause, published, first_seen in connection.execute(query):
@@ -146,7 +156,7 @@ def _covered(connection: sa.Connection, after: int, upto: int) -> Iterator[tuple
     query = (
         sa.select(clause_tag.c.clause, article.c.id, _WHEN)
         .join(article, article.c.id == clause_tag.c.article_id)
-        .where(clause_tag.c.article_id > after, clause_tag.c.article_id <= upto, clause_tag.c.relation == "discusses")
+        .where(clause_tag.c.article_id > after, clause_tag.c.article_id <= upto, _DISCUSSES)
     )
     yield from ((row[0], row[1], row[2]) for row in connection.execute(query))
 

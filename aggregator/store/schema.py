@@ -273,7 +273,7 @@ digest = sa.Table(
     sa.Index(None, "state", "next_try"),
 )
 """The outbox: each mail is written down before it is sent, its bytes fixed (zlib). States: pending, sending, sent,
-unknown (handed over, never confirmed), failed. `lost` counts tries whose outcome nobody knows."""
+unknown (handed over, never confirmed), failed, replaced (by the next, before it could leave). `lost` counts tries whose outcome nobody knows."""
 
 digest_article = sa.Table(
     "digest_article",
