@@ -24,6 +24,7 @@ TITLES = [
     "X=?UTF-8?Q?=0D=0A=0D=0A<h1>body</h1>?=", "=?utf-8?q?=3D=3FUTF-8=3FQ=3F=3D0A=3F=3D?=Bcc: a@b", "ends\n",
     "=?UTF-8?B?" + "A" * 5000, "==??UTF-8?Q?=0A?=Bcc: x", "\ud800lone", "\x00nul", "\u202ereversed", "长" * 3000,
     "word " * 2000, "", "   ", "=\n?UTF-8?Q?=0A?=Bcc: x", "甲烷" * 40 + "=?utf-8?b?Cg==?=",
+    "17 Nov: 60 articles – Number 0 " + "long " * 18 + "lon…", "é " * 200, "a b" * 99,
 ]  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from email import message_from_bytes, policy
 from email.errors import MessageError
+from email.header import Header
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime
@@ -123,23 +124,28 @@ def build(letter: Letter) -> bytes:
         if letter.html:
             message.add_alternative(_body(letter.html), subtype="html", cte=_encoding(letter.html))
         for header, value in wanted.items():  # last, because Content-Language would go into the first part
-            if header != _LINKS:
+            if header not in (_LINKS, "Subject"):
                 message[header] = value
-        data = _with_links(message.as_bytes(), wanted)
+        data = _by_hand(wanted) + message.as_bytes()
     except (ValueError, MessageError, LookupError) as error:
         raise MailError(f"the mail to {letter.to} cannot be written: {error}", permanent=True) from error
     _compare(data, wanted, letter)
     return data
 
 
-def _with_links(data: bytes, wanted: dict[str, str]) -> bytes:
-    """Add List-Unsubscribe by hand, a link a line: Python would encode a long one, and no mail program undoes that."""
+def _by_hand(wanted: dict[str, str]) -> bytes:
+    """The headers that Python's own folding spoils: it doubles blanks of a long subject and encodes long links.
+
+    The subject goes through the older `Header` (RFC 2047), List-Unsubscribe is written as it is, a link a line.
+    """
+    subject = Header(wanted["Subject"], "us-ascii" if wanted["Subject"].isascii() else "utf-8", header_name="Subject")
+    lines = "Subject: " + subject.encode(linesep="\n") + "\n"
     value = wanted.get(_LINKS)
-    if value is None:
-        return data
-    if not re.fullmatch(r"<[!-;=?-~]{1,900}>(?:, <[!-;=?-~]{1,900}>)*", value):
-        raise ValueError(f"{value[:80]!r} cannot stand in a header")
-    return f"{_LINKS}: {value}\r\n".replace(">, <", ">,\r\n <").encode() + data
+    if value is not None:
+        if not re.fullmatch(r"<[!-;=?-~]{1,900}>(?:, <[!-;=?-~]{1,900}>)*", value):
+            raise ValueError(f"{value[:80]!r} cannot stand in a header")
+        lines += f"{_LINKS}: {value}\n".replace(">, <", ">,\n <")
+    return lines.replace("\n", "\r\n").encode("ascii")
 
 
 def _body(text: str) -> str:

@@ -14,7 +14,7 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -180,9 +180,14 @@ class Session:
                 self._client.sock.settimeout(2)
                 with self._deadline(2):
                     self._client.quit()
+        self._drop()
+
+    def _drop(self) -> None:
+        """Close the connection as it is."""
         self._client.close()
         if self._watched is not None:
             self._watched.close()
+            self._watched = None
 
     def send(self, sender_address: str, to: str, data: bytes) -> Outcome:
         """Hand over one mail to one recipient; raises ServerError when the server refuses the sender."""
@@ -220,14 +225,21 @@ class Session:
         else:
             # A full mailbox (552 for a recipient) may have room tomorrow (RFC 5321 4.5.3.1.10).
             outcome = self._outcome(452 if code == 552 else code, reply)  # noqa: PLR2004
-        if outcome.usable:
-            client.rset()
+        return self._reset(outcome)
+
+    def _reset(self, outcome: Outcome) -> Outcome:
+        """Make ready for the next mail; the answer counts also when the server has gone away meanwhile."""
+        if not outcome.usable:
+            return outcome
+        try:
+            self._client.rset()
+        except (smtplib.SMTPException, OSError, ValueError):
+            return replace(outcome, usable=False)
         return outcome
 
     def _sender_refused(self, code: int, reply: bytes) -> Outcome:
         if code == 552:  # noqa: PLR2004 - RFC 1870: larger than the server takes
-            self._client.rset()
-            return Outcome(Result.TOO_LARGE, self._words(code, reply))
+            return self._reset(Outcome(Result.TOO_LARGE, self._words(code, reply)))
         if code // 100 == 4:  # noqa: PLR2004
             return Outcome(Result.TEMPORARY, self._words(code, reply), usable=False)
         raise ServerError(
@@ -263,10 +275,10 @@ class Session:
                 self._secure()
                 self._log_in()
         except ServerError:
-            self._client.close()
+            self._drop()
             raise
         except (smtplib.SMTPException, OSError, ValueError) as error:
-            self._client.close()
+            self._drop()
             raise ServerError(f"mail server {where.name}: {self._said(error)}") from error
 
     def _connect(self) -> None:
@@ -306,8 +318,14 @@ class Session:
             raise ServerError(
                 f"mail server {where.name} offers no STARTTLS, so the password was not sent; ?starttls=never allows it"
             )
+        # One mechanism, the first that both sides have: smtplib's login would offer a wrong password several times.
+        offered = client.esmtp_features.get("auth", "").upper().split()
+        mechanism = next((one for one in ("PLAIN", "LOGIN", "CRAM-MD5") if one in offered), None)
+        if mechanism is None:
+            raise ServerError(f"mail server {where.name} takes no password here; leave the user out of AGGREGATOR_SMTP_URL")
+        client.user, client.password = where.user, where.password
         try:
-            client.login(where.user, where.password)
+            client.auth(mechanism, getattr(client, f"auth_{mechanism.lower().replace('-', '_')}"))
         except smtplib.SMTPAuthenticationError as error:
             words = self._words(error.smtp_code, error.smtp_error)
             if error.smtp_code // 100 == 4:  # noqa: PLR2004
@@ -332,6 +350,8 @@ class Session:
         return self._masked(f"{code} {header_text(text)[:300]}".strip())
 
     def _said(self, error: Exception) -> str:
+        if self._late:
+            return "no answer in time" if not self._stopped() else "told to stop while waiting for an answer"
         if isinstance(error, smtplib.SMTPResponseException):
             return self._words(error.smtp_code, error.smtp_error)
         return self._masked(header_text(str(error))[:300] or type(error).__name__)
@@ -358,6 +378,7 @@ class Session:
                 if not stopping and self._stopped():
                     left, stopping = min(left, self._patience.stopping), True
                 if left <= 0:
+                    self._late = True
                     self._shut()
                     return
 
@@ -372,6 +393,7 @@ class Session:
             watcher.join()
 
     _watched: socket.socket | None = None
+    _late = False
 
     def _shut(self) -> None:
         """End the connection under whoever reads or writes it; a duplicate is shut, since TLS wraps the first."""
