@@ -31,9 +31,13 @@ CHANGES = 12
 OUTAGES = 8
 ROWS = 40
 """Lines of each kind that a mail names before it counts."""
-# Control characters, line ends of every kind, and marks that turn the direction of what follows.
+# Control characters, line ends of every kind, marks that turn the direction of what follows, and code points that are
+# no characters (HTML forbids those of every plane).
+_NO_CHARACTERS = "".join(chr((plane << 16) + last) for plane in range(17) for last in (0xFFFE, 0xFFFF))
 _UNSHOWN = re.compile(
-    "[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029\\u200b-\\u200f\\u202a-\\u202e\\u2066-\\u2069\\ufeff\\ud800-\\udfff]"
+    "[\x00-\x1f\x7f-\x9f\u2028\u2029\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff\ufdd0-\ufdef"
+    + _NO_CHARACTERS
+    + "]"
 )
 
 

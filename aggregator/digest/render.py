@@ -31,14 +31,9 @@ class Renderer:
     def __init__(self, folder: Path | None = None) -> None:
         ours = jinja2.PackageLoader("aggregator.digest", "templates")
         loaders: list[jinja2.BaseLoader] = [jinja2.FileSystemLoader(folder), ours] if folder else [ours]
-        self._environment = jinja2.Environment(
-            loader=jinja2.ChoiceLoader(loaders),
-            autoescape=jinja2.select_autoescape(enabled_extensions=("html",), default=False),
-            undefined=jinja2.StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        self._environment.filters |= {"bar": bar, "underline": underline, "line": line}
+        # Two environments: a macro's result counts as safe when the page that calls it escapes, so the phrases must
+        # have been compiled to escape what they are given.
+        self._text, self._html = (_environment(jinja2.ChoiceLoader(loaders), escape=escape) for escape in (False, True))
         self._inliner = css_inline.CSSInliner(
             keep_style_tags=False, keep_at_rules=True, load_remote_stylesheets=False, inline_style_tags=True
         )
@@ -62,10 +57,10 @@ class Renderer:
             return date(instant, place, language)
 
         try:
-            words: Any = self._environment.get_template(f"words.{language}.j2").make_module({"at": at, "day": day})
-            facts = values | {"w": words, "at": at, "day": day, "language": language}
-            text = self._get(template, language, "txt").render(facts)
-            html = self._get(template, language, "html").render(facts)
+            facts = values | {"at": at, "day": day, "language": language}
+            words = _words(self._text, language, facts)
+            text = _get(self._text, template, language, "txt").render(facts, w=words)
+            html = _get(self._html, template, language, "html").render(facts, w=_words(self._html, language, facts))
             subject = (
                 words.digest_subject(values["d"])
                 if "d" in values
@@ -78,8 +73,21 @@ class Renderer:
             ) from error
         return line(str(subject), 120), _tidy(text), self._inliner.inline(html)
 
-    def _get(self, name: str, language: str, kind: str) -> jinja2.Template:
-        return self._environment.select_template([f"{name}.{language}.{kind}", f"{name}.{kind}"])
+
+def _environment(loader: jinja2.BaseLoader, *, escape: bool) -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=loader, autoescape=escape, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"bar": bar, "underline": underline, "line": line}
+    return environment
+
+
+def _words(environment: jinja2.Environment, language: str, facts: dict[str, Any]) -> Any:
+    return environment.get_template(f"words.{language}.j2").make_module({name: facts[name] for name in ("at", "day")})
+
+
+def _get(environment: jinja2.Environment, name: str, language: str, kind: str) -> jinja2.Template:
+    return environment.select_template([f"{name}.{language}.{kind}", f"{name}.{kind}"])
 
 
 def moment(instant: datetime, zone: ZoneInfo, language: str) -> str:
