@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -15,12 +15,14 @@ from urllib.parse import urlsplit
 import platformdirs
 
 if TYPE_CHECKING:
-    from aggregator.fetch import NetworkPolicy
     from aggregator.letters import Desk
+    from aggregator.fetch import Fetcher, NetworkPolicy
     from aggregator.model import Article, Document, Feed, Fetched, Tags, Validators
+    from aggregator.parser_pool import ParserPool
     from aggregator.pipeline import Parts
     from aggregator.settings import Settings
     from aggregator.store.archive import Archive
+    from aggregator.tag import Tagger
 
 
 def now() -> datetime:
@@ -52,7 +54,7 @@ class App:
         named = self.feeds_file or self.environ.get("AGGREGATOR_FEEDS")
         if named:
             return Path(named).expanduser()
-        candidates = (Path("feeds.yaml"), platformdirs.user_config_path("aggregator") / "feeds.yaml")
+        candidates = (Path("feeds.yaml"), user_feeds())
         return next((path for path in candidates if path.is_file()), packaged_feeds())
 
     @cached_property
@@ -67,6 +69,15 @@ class App:
         from aggregator.store.archive import Archive
 
         return Archive.open(self.url, write=write)
+
+    @contextmanager
+    def reaching(self) -> Iterator[tuple[Fetcher, ParserPool]]:
+        """The way out under this configuration's policy, and the parser; closed at the end."""
+        from aggregator.fetch import Fetcher
+        from aggregator.parser_pool import ParserPool
+
+        with Fetcher(_policy(self.settings)) as fetcher, ParserPool() as parser:
+            yield fetcher, parser
 
     @contextmanager
     def parts(self) -> Iterator[Parts]:
@@ -93,17 +104,13 @@ class App:
 
             pages = Pages(fetcher)
 
-            def decode(page: Fetched) -> str:
-                from aggregator.parse.charset import (
-                    decode as decoded,
-                )  # with feedparser, which polling leaves to a child
-
-                return decoded(page.body, page.content_type).text
-
             def complete(article: Article, feed: Feed) -> Article:
-                return fulltext.completed(
-                    article, feed, lambda url: pages.get(url, now()), decode, normalize.with_text
-                )
+                def read(page: Fetched) -> str:
+                    return parser.page(
+                        page.body, content_type=page.content_type, url=page.url, keep=feed.keep, drop=feed.drop
+                    )
+
+                return fulltext.completed(article, lambda url: pages.get(url, now()), read, normalize.with_text)
 
             workers = max(settings.network.parallel, 1)
             yield Parts(archive, fetch, parse, self.tagging(), now, workers=workers, complete=complete)
@@ -141,12 +148,16 @@ class App:
         )
 
     def tagging(self) -> Callable[[Article], Tags]:
-        """The tagger over the agreements that came along and those that feeds.yaml names."""
-        from aggregator import catalogue
-        from aggregator.tag import Tagger
+        """The tagger over the agreements that came along and those that feeds.yaml names; made when first used."""
 
-        tagger = Tagger(catalogue.load(self.settings.agreements))
-        return lambda article: tagger.tags(article.title, article.text, article.published)
+        @cache
+        def tagger() -> Tagger:
+            from aggregator import catalogue
+            from aggregator.tag import Tagger
+
+            return Tagger(catalogue.load(self.settings.agreements))
+
+        return lambda article: tagger().tags(article.title, article.text, article.published)
 
 
 def _policy(settings: Settings) -> NetworkPolicy:
@@ -167,6 +178,11 @@ def _policy(settings: Settings) -> NetworkPolicy:
 def default_archive() -> Path:
     """`archive.db` in the user's data folder."""
     return platformdirs.user_data_path("aggregator") / "archive.db"
+
+
+def user_feeds() -> Path:
+    """The user's own feeds.yaml, which need not exist."""
+    return platformdirs.user_config_path("aggregator") / "feeds.yaml"
 
 
 def packaged_feeds() -> Path:

@@ -8,22 +8,24 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from aggregator import terms
-from aggregator.errors import ArchiveError, ArchiveVersion
 from aggregator.query import Node
 from aggregator.store.plan import CANDIDATES, Plan, compiled
+from aggregator.store.ranking import ordered
 
 SCHEMA = "0001"
 """The migration whose tables this module reads; a test holds it against `schema.HEAD`."""
 NEWEST = 5_000
 """So many of the newest matches are ranked."""
+_UNKNOWN = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,90 @@ class Found:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """What a listing shows of one article. `clauses` are those it discusses."""
+
+    id: int
+    feed: str
+    outlet: str
+    title: str
+    url: str | None
+    lang: str | None
+    published: datetime | None
+    first_seen: datetime
+    text: str
+    clauses: tuple[str, ...] = ()
+    agreements: tuple[str, ...] = ()
+    story: int | None = None
+    reprint_of: int | None = None
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[sqlite3.Connection | None]:
+    """A reading connection to an archive's file, in one transaction; None where anything about it is unusual.
+
+    `archive.Archive` then says what is wrong, at the price of its imports.
+    """
+    if not path.is_file():
+        yield None
+        return
+    with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=60)) as connection:
+        connection.isolation_level = None
+        try:
+            connection.execute("BEGIN")
+            found = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+        except sqlite3.DatabaseError:
+            found = None
+        yield connection if found == (SCHEMA,) else None
+
+
+def hits(connection: sqlite3.Connection, ids: Sequence[int]) -> list[Hit]:
+    """The articles with these ids, in this order."""
+    wanted = (json.dumps(list(ids)),)
+    rows = connection.execute(
+        "SELECT id, feed, outlet, title, coalesce(url, link), lang, published, first_seen, text, story_id, reprint_of"
+        " FROM article LEFT JOIN place ON article_id = id WHERE id IN (SELECT value FROM json_each(?))",
+        wanted,
+    )
+    by_id = {row[0]: row for row in rows}
+    clauses = _several(connection, "clause", "clause_tag", wanted, " AND relation = 'discusses'")
+    agreements = _several(connection, "agreement", "article_agreement", wanted)
+    return [
+        Hit(
+            id=identity,
+            feed=row[1],
+            outlet=row[2],
+            title=row[3],
+            url=row[4],
+            lang=row[5],
+            published=datetime.fromisoformat(row[6]) if row[6] else None,
+            first_seen=datetime.fromisoformat(row[7]),
+            text=row[8],
+            clauses=clauses.get(identity, ()),
+            agreements=agreements.get(identity, ()),
+            story=row[9],
+            reprint_of=row[10],
+        )
+        for identity in ids
+        if (row := by_id.get(identity))
+    ]
+
+
+def _several(
+    connection: sqlite3.Connection, column: str, table: str, ids: tuple[str], condition: str = ""
+) -> dict[int, tuple[str, ...]]:
+    """The values of a column of each article, in order."""
+    found: dict[int, tuple[str, ...]] = {}
+    sql = (
+        f"SELECT article_id, {column} FROM {table} WHERE article_id IN (SELECT value FROM json_each(?)){condition}"  # noqa: S608
+        f" ORDER BY article_id, {column}"
+    )
+    for identity, value in connection.execute(sql, ids):
+        found[identity] = (*found.get(identity, ()), value)
+    return found
+
+
 def find(
     connection: sqlite3.Connection,
     query: Node,
@@ -48,26 +134,29 @@ def find(
     offset: int = 0,
     rank: bool = False,
     candidates: int = CANDIDATES,
+    count: bool = True,
 ) -> Found:
     """The articles that a query finds, newest first, or best first of the newest 5,000 when `rank`.
 
-    At most `candidates` texts are looked at to count the matches; beyond that `total` is an upper bound.
+    At most `candidates` texts are looked at to count the matches; beyond that `total` is an upper bound. Without
+    `count`, which takes 30 nanoseconds a match, it is one while the page is full.
     """
     _prepare(connection)
     plan = compiled(connection, query)
-    total = _number(connection, plan.select("count(*)", looked_at=False), plan.params)
+    ranked = rank and bool(plan.leaves)
+    total = _number(connection, plan.select("count(*)", looked_at=False), plan.params) if count else _UNKNOWN
+    exact = count and not plan.looks
     seen = _newest(connection, plan, candidates, 0) if plan.looks and total <= candidates else None
-    exact = not plan.looks
     if seen is not None:
         total, exact = len(seen), True
-    if rank and plan.match is not None:
+    if ranked:
         page = _best(connection, plan, limit, offset, seen)
     else:
         page = seen[offset : offset + limit] if seen is not None else _newest(connection, plan, limit, offset)
-    if not exact and len(page) < limit and (page or not offset):
+    if not exact and len(page) < limit and (page or not offset) and (not ranked or total <= NEWEST):
         total, exact = offset + len(page), True
     notes = plan.notes
-    if rank and plan.match is not None and total > NEWEST:
+    if ranked and count and total > NEWEST:
         notes = (*notes, f"ranked among the newest {NEWEST:,} of {total:,} matches")
     return Found(_ids(connection, page, dated=not rank), total, exact, notes)
 
@@ -87,22 +176,15 @@ def _newest(connection: sqlite3.Connection, plan: Plan, limit: int, offset: int)
     return [row[0] for row in connection.execute(sql, {**plan.params, "limit": limit, "offset": offset})]
 
 
-def _best(
-    connection: sqlite3.Connection, plan: Plan, limit: int, offset: int, seen: list[int] | None
-) -> list[int]:
-    """By BM25 over unique terms, a term in the title counting once more.
+def _best(connection: sqlite3.Connection, plan: Plan, limit: int, offset: int, seen: list[int] | None) -> list[int]:
+    """The best of the newest matches.
 
     `seen` are all matches where they are known; otherwise texts are looked at in the order of the scores.
     """
-    inner = plan.select("article_fts.rowid AS docid, bm25(article_fts) AS score", looked_at=False)
-    rows = connection.execute(
-        f"SELECT docid FROM ({inner} ORDER BY article_fts.rowid DESC LIMIT {NEWEST}) ORDER BY score, docid DESC",  # noqa: S608
-        {**plan.params, "match": plan.ranking or plan.match},
-    ).fetchall()
-    docids: Iterable[int] = (row[0] for row in rows)
-    if seen is not None:
-        docids = filter(frozenset(seen).__contains__, docids)
-    elif plan.looks:
+    inner = plan.select(f"{plan.docid} AS docid", looked_at=False) + f" ORDER BY {plan.docid} DESC LIMIT {NEWEST}"
+    newest = seen[:NEWEST] if seen is not None else [row[0] for row in connection.execute(inner, plan.params)]
+    docids: Iterable[int] = ordered(connection, newest, plan.leaves)
+    if seen is None and plan.looks:
         docids = (docid for docid in docids if _passes(connection, plan, docid))
     return list(islice(docids, offset, offset + limit))
 
