@@ -117,7 +117,7 @@ class App:
 
     def desk(self, archive: Archive, stopped: Callable[[], bool] = lambda: False) -> Desk:
         """What writing and sending digests needs; raises SettingsError, CatalogueError."""
-        from aggregator import catalogue, digest, mail, query
+        from aggregator import catalogue, digest, mail
         from aggregator.digest.values import Names
         from aggregator.letters import Desk
 
@@ -137,7 +137,6 @@ class App:
             now,
             names=names,
             catalogue=known.version,
-            expand=query.with_plurals,
             operator=post.operator,
             public_url=settings.public_url,
             server=server,

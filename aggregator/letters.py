@@ -40,8 +40,6 @@ class Desk:
     clock: Callable[[], datetime]
     names: Names = field(default_factory=Names)
     catalogue: str = ""
-    expand: Callable[[query.Node], query.Node] = field(default=lambda node: node)
-    """Adds other names and plurals to a subscriber's words, as search does."""
     operator: str | None = None
     public_url: str | None = None
     server: mail.Server | None = None
@@ -156,7 +154,7 @@ def _line(tag: ClauseTag) -> Quote | None:
 # --- one subscriber ---------------------------------------------------------------------------------------------
 
 
-def wanted(wants: Wants, desk: Desk, now: datetime) -> query.Node:
+def wanted(wants: Wants, now: datetime) -> query.Node:
     """The query that a subscriber's choices amount to; raises QueryError."""
     parts: list[query.Node] = []
     for name, values in (("agreement", wants.agreements), ("clause", wants.clauses)):
@@ -165,13 +163,13 @@ def wanted(wants: Wants, desk: Desk, now: datetime) -> query.Node:
     if wants.lang:
         parts.append(query.Field("lang", wants.lang))
     if wants.query.strip():
-        parts.append(desk.expand(query.parse(wants.query, now)))
+        parts.append(query.parse(wants.query, now))
     return query.And(tuple(parts))
 
 
-def selected(read: Batch, wants: Wants, desk: Desk, now: datetime, after: int) -> list[Item]:
+def selected(read: Batch, wants: Wants, now: datetime, after: int) -> list[Item]:
     """The items above an article's id that a subscriber asked for."""
-    node = wanted(wants, desk, now)
+    node = wanted(wants, now)
     return [
         item
         for identity, (item, candidate) in read.items.items()
@@ -193,7 +191,7 @@ def contents(
 ) -> tuple[Digest, list[outbox.Covered]]:
     """What one subscriber gets for the time up to `until`, and the ledger of the articles in it."""
     back = 0 if connection.dialect.name == "sqlite" else OVERLAP
-    items = selected(read, one.wants, desk, now, one.after_id - back)
+    items = selected(read, one.wants, now, one.after_id - back)
     if back:
         early = [item.id for item in items if item.id <= one.after_id]
         known = outbox.told(connection, one.id, early) if early else {}

@@ -32,7 +32,7 @@ def preview(
             rows = list(period.chosen(connection, period.between(connection, start, end)))
             read = letters.of_rows(connection, desk, rows, start, end)
             looking = replace(one, since=start, after_id=0)
-            items = letters.selected(read, one.wants, desk, now, 0)
+            items = letters.selected(read, one.wants, now, 0)
             value = letters.assembled(desk, read, looking, items, (), end)
         identity = outbox.message_id(read.installation, "preview", one.id, now, desk.domain)
     whole = f"aggregator digest preview {one.address} --all"
@@ -68,7 +68,7 @@ def why(desk: Desk, mailed: Mail, article: int, now: datetime) -> str:
         if article > mailed.last_id:
             return f"Article {article} was not in it: it arrived after the digest was written{_elsewhere(connection, mailed, article)}."
         read = letters.of_rows(connection, desk, [row], mailed.since, now)
-        if one is not None and not letters.selected(read, one.wants, desk, now, 0):
+        if one is not None and not letters.selected(read, one.wants, now, 0):
             asked = "; ".join(f"{kind} {value}" for kind, value in letters.reasons(one.wants, desk.names, "en"))
             return f"Article {article} was not in it: it is not what was asked for ({asked})."
         return f"Article {article} was not in it: it matches now, but did not when the digest was written (tags or wishes have changed)."

@@ -26,7 +26,7 @@ def subscribe(
     """
     to = mail.address(address)
     plan = schedule.read(schedule_text)
-    letters.wanted(wants, desk, now)
+    letters.wanted(wants, now)
     slot = schedule.last_until(plan, timezone, now)
     since = schedule.last_until(plan, timezone, slot - timedelta(seconds=1)) if slot == now else slot
     with desk.archive.writing(durable=True) as connection:

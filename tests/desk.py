@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from aggregator import digest, query, subscribing
+from aggregator import digest, subscribing
 from aggregator.digest.values import Names
 from aggregator.letters import Desk
 from aggregator.mail import Patience, Server
@@ -42,7 +42,7 @@ class Clock:
 def make_desk(path, **changes):
     """A desk on a new archive."""
     archive = Archive.open(str(path), write=True)
-    facts = {"names": NAMES, "expand": query.with_plurals, "operator": "operator@example.org", "patience": QUICK}
+    facts = {"names": NAMES, "operator": "operator@example.org", "patience": QUICK}
     return Desk(archive, RENDERER, "News desk <desk@example.org>", Clock(), **facts | changes)
 
 
