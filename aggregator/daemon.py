@@ -1,5 +1,6 @@
 """What runs when: APScheduler calls a few jobs, each of which asks the archive what is due.
 
+    deliver   every TICK, beside it: write the digests whose hour has come, and send what waits
     tick      every TICK: poll the feeds that are due now (at start: all of them)
     SIGTERM   the transaction in hand is committed, fetches under way are dropped, exit 0 within 10 s
     SIGHUP    feeds.yaml is read again; with a mistake in it the old one stays in force, and that is said
@@ -21,9 +22,10 @@ from dataclasses import dataclass, field, replace
 from types import FrameType
 from typing import Any
 
-from aggregator import log, pipeline, turn
+from aggregator import delivery, log, pipeline, turn
 from aggregator.app import App
 from aggregator.errors import AggregatorError, ArchiveBusy
+from aggregator.letters import Desk
 from aggregator.model import Feed, PollReport, PollStatus
 from aggregator.store import feeds as feed_store
 
@@ -43,6 +45,7 @@ class Daemon:
     feeds: Sequence[Feed]
     stop: threading.Event = field(default_factory=threading.Event)
     first: bool = True
+    desk: Desk | None = None
 
     def tick(self) -> list[PollReport]:
         """Poll what is due; at the first tick, everything."""
@@ -72,14 +75,26 @@ class Daemon:
             states = feed_store.states(connection, [feed.id for feed in asked] if waiting else None)
         return turn.due(asked, states, now)
 
+    def deliver(self) -> delivery.Delivered:
+        """Write and send the digests that are due; a slow mail server holds no feed back."""
+        desk = self.desk or self.app.desk(self.parts.archive, self.stop.is_set)
+        self.desk = desk
+        done = delivery.deliver(desk, desk.clock())
+        for note in done.notes:
+            log.warning("mail", note=note)
+        if done.written or done.outcomes:
+            log.info("digests", written=done.written, sent=done.count("sent"), tried=len(done.outcomes))
+        return done
+
     def reload(self) -> None:
         """Read feeds.yaml again; a mistake keeps the old one in force."""
         try:
-            fresh = App(self.app.archive_url, str(self.app.feeds_path), self.app.log_format, self.app.environ).settings
+            app = App(self.app.archive_url, str(self.app.feeds_path), self.app.log_format, self.app.environ)
+            fresh, desk = app.settings, app.desk(self.parts.archive, self.stop.is_set)
         except AggregatorError as error:
             log.warning("feeds.yaml not reloaded, the old one stays in force", error=str(error))
             return
-        self.feeds = fresh.feeds
+        self.app, self.feeds, self.desk = app, fresh.feeds, desk
         log.info("feeds.yaml reloaded", feeds=len(self.feeds))
 
 
@@ -108,6 +123,9 @@ def _scheduler(daemon: Daemon) -> Any:
         timezone="UTC", job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
     )
     scheduler.add_job(_guarded(daemon.tick), "interval", seconds=TICK, id="tick", next_run_time=daemon.parts.clock())
+    scheduler.add_job(
+        _guarded(daemon.deliver), "interval", seconds=TICK, id="deliver", next_run_time=daemon.parts.clock()
+    )
     scheduler.add_job(lambda: _notify("WATCHDOG=1"), "interval", seconds=20, id="watchdog")
     return scheduler
 

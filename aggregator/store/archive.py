@@ -147,18 +147,22 @@ class Archive:
             connection.commit()
 
     @contextmanager
-    def writing(self) -> Iterator[sa.Connection]:
+    def writing(self, *, durable: bool = False) -> Iterator[sa.Connection]:
         """A transaction that is committed at the end of the block and rolled back on any exception.
 
+        A `durable` commit also survives a power cut (SQLite: synchronous=FULL); mails are recorded so.
         Raises ArchiveBusy when another process kept the archive locked for BUSY_SECONDS.
         """
         try:
-            if self.path is None:
+            if self.path is None:  # where every commit is durable
                 with self._turnstile.through(), self._engine.begin() as connection:
                     postgres.begin_writing(connection, BUSY_SECONDS)
                     yield connection
                 return
-            with self._engine.begin() as connection:
+            with (
+                self._engine.connect().execution_options(aggregator_durable=durable) as connection,
+                connection.begin(),
+            ):
                 yield connection
         except OperationalError as error:
             if self.path is None:
@@ -192,18 +196,18 @@ class Archive:
             yield connection
 
     @contextmanager
-    def lock(self, purpose: str) -> Iterator[None]:
+    def lock(self, purpose: str, kind: str = "") -> Iterator[None]:
         """The daemon's lock: one holder an archive; released by the operating system if the holder dies.
 
-        Raises ArchiveBusy naming the archive when another process holds it.
+        Another `kind` is another lock: `mail` is held by whoever sends. Raises ArchiveBusy naming the archive when another process holds it.
         """
         if self.path is None:
-            with postgres.locked(self._engine, "daemon", wait=False) as alone:
+            with postgres.locked(self._engine, kind or "daemon", wait=False) as alone:
                 if not alone:
                     raise ArchiveBusy(f"another aggregator works on {self.name} (you asked for {purpose}); try again")
                 yield
             return
-        held = filelock.FileLock(f"{self.path}.lock")
+        held = filelock.FileLock(f"{self.path}.{kind}.lock" if kind else f"{self.path}.lock")
         try:
             held.acquire(timeout=0)
         except filelock.Timeout as error:
@@ -276,7 +280,10 @@ def _set_pragmas(connection: sqlite3.Connection, _record: object) -> None:
 
 
 def _begin(connection: sa.Connection) -> None:
-    readonly = connection.get_execution_options().get("aggregator_readonly")
+    options = connection.get_execution_options()
+    readonly = options.get("aggregator_readonly")
+    if not readonly:
+        connection.exec_driver_sql(f"PRAGMA synchronous={'FULL' if options.get('aggregator_durable') else 'NORMAL'}")
     connection.exec_driver_sql("BEGIN" if readonly else "BEGIN IMMEDIATE")
 
 

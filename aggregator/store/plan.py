@@ -15,7 +15,8 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar, TypeVar
 
 from aggregator import terms
-from aggregator.query import And, Field, Node, Not, Or, Since, Text, Until
+from aggregator.query import And, Field, Node, Not, Or, Since, Text, Until, texts
+from aggregator.store.ranking import Leaf
 
 CANDIDATES = 500
 """Texts looked at for an exact count unless told otherwise: 5 microseconds each, 20 if traditional."""
@@ -74,7 +75,6 @@ class Bound:
 
     upper: str | None
     exact: bool
-    ranking: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ class Plan:
     looks: tuple[str, ...]
     params: dict[str, Any]
     dated: bool = False
-    ranking: str | None = None
+    leaves: tuple[Leaf, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
@@ -159,7 +159,9 @@ class Compiler:
                 (looks if self.reads(condition) else filters).append(f"({condition})")
         params = self.params | ({"match": bound.upper} if bound.upper is not None else {})
         params |= (dated := self.span(parts))
-        return kind(bound.upper, tuple(filters), tuple(looks), params, bool(dated), bound.ranking, tuple(self.notes))
+        return kind(
+            bound.upper, tuple(filters), tuple(looks), params, bool(dated), self.leaves(query), tuple(self.notes)
+        )
 
     def reads(self, condition: str) -> bool:
         """Whether a condition reads texts."""
@@ -209,11 +211,7 @@ class Compiler:
                 if any(bound.upper is None for bound in bounds):
                     return Bound(None, exact=False)
                 exact = all(bound.exact for bound in bounds)
-                return Bound(
-                    self.syntax.any_of([bound.upper for bound in bounds]),
-                    exact,
-                    self.syntax.any_of([b.ranking for b in bounds]),
-                )
+                return Bound(self.syntax.any_of([bound.upper for bound in bounds]), exact)
             case _:
                 return Bound(None, exact=False)
 
@@ -226,8 +224,7 @@ class Compiler:
             return Bound(None, exact=False)
         taken = [bound.upper for bound in unwanted if bound.exact and bound.upper is not None]
         exact = all(bound.exact for bound in (*wanted, *unwanted))
-        ranking = self.syntax.together([b.ranking for b in wanted if b.upper is not None], taken)
-        return Bound(self.syntax.together(uppers, taken), exact, ranking)
+        return Bound(self.syntax.together(uppers, taken), exact)
 
     def text(self, node: Text) -> Bound:
         """A word or phrase: its terms, and the words of the vocabulary that can hold its ends."""
@@ -246,13 +243,21 @@ class Compiler:
                 )
         if not parts:
             return Bound(None, exact=False)
-        upper = self.syntax.together(parts, [])
-        return Bound(upper, exact, upper if node.title else self.titled(node, upper))
+        return Bound(self.syntax.together(parts, []), exact)
 
-    def titled(self, node: Text, upper: str) -> str:
-        """For ranking: the same, with the title's terms beside, so that a title counts once more."""
-        title = self.bound(Text(node.needle, title=True)).upper
-        return f"({upper}{self.syntax.either}{title})" if title else upper
+    def leaves(self, query: Node) -> tuple[Leaf, ...]:
+        """The words an article is wanted for, as ranking asks for them."""
+        parts = query.parts if isinstance(query, And) else (query,)
+        return tuple(
+            Leaf(
+                terms.folded(text.needle),
+                text.title,
+                self.bound(text).upper,
+                self.bound(Text(text.needle, title=True)).upper,
+                always=text in parts,
+            )
+            for text in dict.fromkeys(texts(query))
+        )
 
     def vocabulary(self, word: terms.Word) -> list[str] | None:
         """The words that can hold a piece of a needle; None when there are too many to name."""

@@ -11,6 +11,7 @@ No extension is used. `find` and `hits` give what `lookup` gives on SQLite.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -22,9 +23,11 @@ from aggregator.store import plan_postgres
 from aggregator.store.lookup import NEWEST, Found, Hit
 from aggregator.store.plan import CANDIDATES
 from aggregator.store.plan_postgres import PostgresPlan, grams
+from aggregator.store.ranking import ordered
 
 DDL = (
-    "CREATE TABLE article_fts(docid bigint PRIMARY KEY, folded_title text, folded text, terms tsvector NOT NULL)",
+    "CREATE TABLE article_fts(docid bigint PRIMARY KEY, size integer NOT NULL, folded_title text, folded text,"
+    " terms tsvector NOT NULL)",
     "CREATE INDEX ix_article_fts_terms ON article_fts USING gin(terms)",
     'CREATE TABLE article_word(word text COLLATE "C" PRIMARY KEY, grams text[] NOT NULL)',
     "CREATE INDEX ix_article_word_grams ON article_word USING gin(grams)",
@@ -93,10 +96,10 @@ def index(connection: sa.Connection, docs: Iterable[tuple[int, str, str]]) -> in
             kept = _fitting(found)
             if len(kept) < len(found):
                 large.append((docid,))
-            rows.append((docid, _folded(title, terms.folded(title)), _folded(*_whole(title, text)), kept))
+            rows.append((docid, len(found), _folded(title, terms.folded(title)), _folded(*_whole(title, text)), kept))
         connection.exec_driver_sql(
-            "INSERT INTO article_fts(docid, folded_title, folded, terms)"
-            " VALUES(%s, %s, %s, array_to_tsvector(%s::text[]))",
+            "INSERT INTO article_fts(docid, size, folded_title, folded, terms)"
+            " VALUES(%s, %s, %s, %s, array_to_tsvector(%s::text[]))",
             rows,
         )
         if large:
@@ -188,11 +191,11 @@ def _stale(connection: sa.Connection) -> int:
     """Articles whose number of terms is not the one that was entered."""
     stale, last = 0, -(1 << 62)
     while rows := connection.exec_driver_sql(
-        "SELECT a.docid, a.title, a.text, length(x.terms) FROM article a JOIN article_fts x ON x.docid = a.docid"
+        "SELECT a.docid, a.title, a.text, x.size FROM article a JOIN article_fts x ON x.docid = a.docid"
         " WHERE a.docid > %s ORDER BY a.docid LIMIT %s",
         (last, BATCH),
     ).fetchall():
-        stale += sum(len(_fitting(terms.entered(title, text))) != size for _docid, title, text, size in rows)
+        stale += sum(len(terms.entered(title, text)) != size for _docid, title, text, size in rows)
         last = rows[-1][0]
     return stale
 
@@ -212,7 +215,7 @@ def find(
 ) -> Found:
     """The articles that a query finds, newest first, or best first of the newest 5,000 when `rank`; as `lookup.find`."""
     plan = plan_postgres.compiled(connection, query)
-    ranked = rank and plan.match is not None
+    ranked = rank and bool(plan.leaves)
     total = _number(connection, plan) if count else _UNKNOWN
     exact = count and not plan.looks
     seen = _newest(connection, plan, candidates, 0) if plan.looks and total <= candidates else None
@@ -240,14 +243,51 @@ def _newest(connection: sa.Connection, plan: PostgresPlan, limit: int, offset: i
 
 
 def _best(connection: sa.Connection, plan: PostgresPlan, limit: int, offset: int, seen: list[int] | None) -> list[int]:
-    sql = plan.select(plan.docid, looked_at=False) + f" ORDER BY {plan.docid} DESC LIMIT {NEWEST}"
-    docids: Iterable[int] = list(connection.execute(sa.text(sql), plan.params).scalars())
+    """The best of the newest matches, as `lookup` finds them."""
     if seen is not None:
-        docids = filter(frozenset(seen).__contains__, docids)
-    elif plan.looks:
+        newest = seen[:NEWEST]
+    else:
+        sql = plan.select(plan.docid, looked_at=False) + f" ORDER BY {plan.docid} DESC LIMIT {NEWEST}"
+        newest = list(connection.execute(sa.text(sql), plan.params).scalars())
+    docids: Iterable[int] = ordered(_Gin(connection), newest, plan.leaves)
+    if seen is None and plan.looks:
         one = sa.text(plan.one())
         docids = (d for d in docids if connection.execute(one, {**plan.params, "docid": d}).first() is not None)
     return list(islice(docids, offset, offset + limit))
+
+
+@dataclass(frozen=True, slots=True)
+class _Gin:
+    """What ranking asks of the index on PostgreSQL."""
+
+    connection: sa.Connection
+
+    def articles(self) -> int:
+        return int(self.connection.exec_driver_sql("SELECT max(id) FROM article").scalar_one())
+
+    def having(self, match: str | None, low: int, high: int) -> set[int]:
+        if match is None:
+            return set()
+        sql = "SELECT docid FROM article_fts WHERE terms @@ %s::tsquery AND docid BETWEEN %s AND %s"
+        return set(self.connection.exec_driver_sql(sql, (match, low, high)).scalars())
+
+    def count(self, match: str | None, low: int, high: int) -> int:
+        if match is None:
+            return 0
+        sql = "SELECT count(*) FROM article_fts WHERE terms @@ %s::tsquery AND docid BETWEEN %s AND %s"
+        return int(self.connection.exec_driver_sql(sql, (match, low, high)).scalar_one())
+
+    def sizes(self, docids: Sequence[int]) -> dict[int, int]:
+        rows = self.connection.exec_driver_sql(
+            "SELECT docid, size FROM article_fts WHERE docid = ANY(%s)", (list(docids),)
+        )
+        return {row[0]: row[1] for row in rows}
+
+    def folded(self, docids: Sequence[int]) -> list[tuple[int, str, str]]:
+        rows = self.connection.exec_driver_sql(
+            "SELECT docid, title, text FROM article WHERE docid = ANY(%s)", (list(docids),)
+        )
+        return [(row[0], terms.folded(row[1]), terms.folded(row[2])) for row in rows]
 
 
 def _ids(connection: sa.Connection, docids: list[int], *, dated: bool) -> tuple[int, ...]:

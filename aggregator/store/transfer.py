@@ -208,7 +208,9 @@ def _number_on(connection: sa.Connection) -> None:
             sequence = connection.scalar(sa.select(sa.func.pg_get_serial_sequence(table.name, column.name)))
             if sequence:
                 highest = sa.select(sa.func.max(column)).scalar_subquery()
-                connection.execute(sa.select(sa.func.setval(sequence, sa.func.coalesce(highest, 1), highest.is_not(None))))
+                connection.execute(
+                    sa.select(sa.func.setval(sequence, sa.func.coalesce(highest, 1), highest.is_not(None)))
+                )
 
 
 def _shadows() -> list[sa.Table]:
