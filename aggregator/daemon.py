@@ -132,7 +132,7 @@ def _scheduler(daemon: Daemon) -> Any:
 
 def other_jobs(daemon: Daemon) -> dict[str, tuple[Callable[[], Any], int]]:
     """What is done beside polling, with the seconds between two times."""
-    return {}
+    return {"deliver": (daemon.deliver, int(TICK))}
 
 
 def _guarded(job: Callable[[], Any]) -> Callable[[], None]:

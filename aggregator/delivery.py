@@ -201,7 +201,7 @@ def send_due(desk: Desk, now: datetime, done: Delivered | None = None, only: int
 def _recover(desk: Desk, now: datetime, done: Delivered) -> None:
     """Mails that were on their way when a process died."""
     with desk.archive.writing(durable=True) as connection:
-        for one in outbox.interrupted(connection, now, alone=desk.archive.path is not None):
+        for one in outbox.interrupted(connection, now, alone=True):
             again = None if desk.at_most_once else now
             what = "not repeated (at most once)" if desk.at_most_once else "sent again with the same Message-ID"
             outbox.lost(connection, one, now, again, "interrupted", f"the process ended while sending; {what}")

@@ -97,15 +97,15 @@ def terms(text: str) -> set[str]:
     return found
 
 
+def _signs(text: str) -> set[str]:
+    return {char for char in set(text) if not char.isalnum() and _IS_SIGN.match(char)}
+
+
 def entered(title: str, text: str) -> set[str]:
     """What of an article goes into the index: its terms, and those of its title marked as such."""
     found = terms(document(title, text))
     found.update(TITLE + term for term in terms(folded(title)))
     return found
-
-
-def _signs(text: str) -> set[str]:
-    return {char for char in set(text) if not char.isalnum() and _IS_SIGN.match(char)}
 
 
 def windows(word: str) -> list[str]:
@@ -171,7 +171,7 @@ def asked(needle: str) -> Asked:
         elif run.lastgroup == "word":
             asked_words.append(_asked_word(piece, left=run.start() > 0, right=run.end() < len(needle)))
         elif len(piece) > 1:
-            found.extend(dict.fromkeys(map("".join, pairwise(piece))))
+            found.extend(dict.fromkeys(map(add, piece, piece[1:])))
         elif piece in FREQUENT or (run.end() < len(needle)):
             found.append(piece)
         else:

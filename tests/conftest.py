@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -53,12 +54,18 @@ def postgres() -> Iterator:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def archive_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The address of a new archive, once on each database."""
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], str]:
+    """Where a test's archives are, by a name for each: a file of that name, or a new database; run once on each."""
     if request.param == "sqlite":
-        return str(tmp_path / "archive.db")
-    address: str = request.getfixturevalue("postgres").database()
-    return address
+        return lambda name: str(tmp_path / f"{name}.db")
+    server = request.getfixturevalue("postgres")
+    return cache(lambda _name: server.database())
+
+
+@pytest.fixture
+def archive_url(place: Callable[[str], str]) -> str:
+    """The address of a new archive, once on each database."""
+    return place("archive")
 
 
 Command = Callable[..., subprocess.CompletedProcess[str]]

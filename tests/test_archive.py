@@ -34,9 +34,9 @@ def test_head_is_the_newest_migration() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:Skipped unsupported reflection", "ignore:autogenerate skipping metadata-specified")
-def test_migrations_make_the_schema(tmp_path: Path) -> None:
+def test_migrations_make_the_schema(archive_url: str) -> None:
     """What the migrations build is what the schema module says."""
-    archive = Archive.open(str(tmp_path / "a.db"), write=True)
+    archive = Archive.open(archive_url, write=True)
     ours = set(metadata.tables)
 
     def include(_object: object, name: str | None, kind: str, *_rest: object) -> bool:
@@ -67,20 +67,18 @@ def test_what_is_no_archive_is_named(tmp_path: Path, make, sentence: str) -> Non
     assert str(path) in str(caught.value)
 
 
-def test_a_future_archive_is_refused(tmp_path: Path) -> None:
+def test_a_future_archive_is_refused(archive_url: str) -> None:
     """Reader and writer alike leave a newer schema alone."""
-    path = tmp_path / "a.db"
-    Archive.open(str(path), write=True).close()
-    with sqlite3.connect(path) as connection:
-        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    with Archive.open(archive_url, write=True).writing() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     for write in (False, True):
         with pytest.raises(ArchiveVersion, match="newer aggregator"):
-            Archive.open(str(path), write=write)
+            Archive.open(archive_url, write=write)
 
 
-def test_the_lock_has_one_holder(tmp_path: Path) -> None:
+def test_the_lock_has_one_holder(archive_url: str) -> None:
     """A second process is told who is in the way; a holder that is killed frees the lock."""
-    path = str(tmp_path / "a.db")
+    path = archive_url
     archive = Archive.open(path, write=True)
     code = (
         "import sys, time; from aggregator.store.archive import Archive\n"
@@ -97,9 +95,9 @@ def test_the_lock_has_one_holder(tmp_path: Path) -> None:
         pass
 
 
-def test_a_failed_block_writes_nothing(tmp_path: Path) -> None:
+def test_a_failed_block_writes_nothing(archive_url: str) -> None:
     """An exception inside `writing` rolls everything back."""
-    archive = Archive.open(str(tmp_path / "a.db"), write=True)
+    archive = Archive.open(archive_url, write=True)
     with pytest.raises(RuntimeError), archive.writing() as connection:
         connection.execute(sa.insert(feed).values(id="x"))
         raise RuntimeError
@@ -107,9 +105,9 @@ def test_a_failed_block_writes_nothing(tmp_path: Path) -> None:
         assert connection.scalar(sa.select(sa.func.count()).select_from(feed)) == 0
 
 
-def test_readers_see_one_state_while_others_write(tmp_path: Path) -> None:
+def test_readers_see_one_state_while_others_write(archive_url: str) -> None:
     """A reading block is one snapshot."""
-    archive = Archive.open(str(tmp_path / "a.db"), write=True)
+    archive = Archive.open(archive_url, write=True)
     count = sa.select(sa.func.count()).select_from(feed)
     with archive.reading() as reader:
         assert reader.scalar(count) == 0
@@ -139,9 +137,9 @@ def test_foreign_keys_hold_in_every_thread(tmp_path: Path) -> None:
     assert seen == [1, 1, 1]
 
 
-def test_instants_come_back_aware_and_naive_ones_are_refused(tmp_path: Path) -> None:
+def test_instants_come_back_aware_and_naive_ones_are_refused(archive_url: str) -> None:
     """Milliseconds survive; a time without a zone is a mistake of ours."""
-    archive = Archive.open(str(tmp_path / "a.db"), write=True)
+    archive = Archive.open(archive_url, write=True)
     moment = datetime(2021, 11, 10, 20, 36, 28, 123000, tzinfo=UTC)
     with archive.writing() as connection:
         connection.execute(sa.insert(feed).values(id="x", last_poll=moment))

@@ -18,8 +18,8 @@ from tests.desk import START, html_of, join, mails, make_desk, put, tag, text_of
 
 
 @pytest.fixture
-def desk(tmp_path):
-    desk = make_desk(tmp_path / "archive.db")
+def desk(archive_url):
+    desk = make_desk(archive_url)
     yield desk
     desk.archive.close()
 

@@ -288,8 +288,8 @@ def violations(shared):
 
 
 @pytest.fixture
-def desk(tmp_path):
-    desk = make_desk(tmp_path / "archive.db")
+def desk(archive_url):
+    desk = make_desk(archive_url)
     yield desk
     desk.archive.close()
 

@@ -18,12 +18,12 @@ from tests.test_smtp import Chaos, _free_ports
 
 
 @pytest.fixture
-def run(tmp_path, capsys, monkeypatch):
+def run(tmp_path, archive_url, capsys, monkeypatch):
     """A command line on an archive with two articles: exit status, what was printed, what was said."""
     for name in [name for name in os.environ if name.startswith("AGGREGATOR_")]:
         monkeypatch.delenv(name)
     (tmp_path / "feeds.yaml").write_text("feeds: []\nmail: {operator: operator@example.org}\n", encoding="utf-8")
-    desk = make_desk(tmp_path / "archive.db")
+    desk = make_desk(archive_url)
     desk.clock.now = _now()
     put(desk, title="Methane talks")
     put(desk, title="Coal talks", clauses=("sunnylands-2023/10",), outlet="DW")
@@ -31,7 +31,7 @@ def run(tmp_path, capsys, monkeypatch):
 
     def run_line(*words):
         with pytest.raises(SystemExit) as end:
-            main(["--archive", str(tmp_path / "archive.db"), "--feeds", str(tmp_path / "feeds.yaml"), *words])
+            main(["--archive", archive_url, "--feeds", str(tmp_path / "feeds.yaml"), *words])
         said = capsys.readouterr()
         return end.value.code, said.out, said.err
 
@@ -153,14 +153,14 @@ KILLS = int(os.environ.get("AGGREGATOR_KILLS", "8"))
 
 
 @pytest.mark.parametrize("number", range(KILLS))
-def test_killed_while_sending(chaos, tmp_path, number):
+def test_killed_while_sending(chaos, archive_url, number):
     """Killed at some moment of writing and sending, then run again: everybody has the digest, a repeat is the same
     mail, and there is at most one (AGGREGATOR_KILLS sets how often).
     """
     from aggregator import delivery
     from tests.desk import join, mails, sending_to
 
-    desk = make_desk(tmp_path / "archive.db", operator=None)
+    desk = make_desk(archive_url, operator=None)
     names = [f"r{one}" for one in range(6)]
     domain = f"k{number}-{os.getpid()}.example"
     for name in names:
@@ -168,7 +168,7 @@ def test_killed_while_sending(chaos, tmp_path, number):
     put(desk)
     now = desk.clock.go(days=1)
     port = chaos.port("accept")
-    words = [sys.executable, "-c", ONCE, str(tmp_path / "archive.db"), str(port), now.isoformat()]
+    words = [sys.executable, "-c", ONCE, archive_url, str(port), now.isoformat()]
     with subprocess.Popen(words, stdout=subprocess.PIPE, cwd=os.getcwd()) as process:
         process.stdout.readline()
         time.sleep(random.Random(number).uniform(0.0, 0.35))

@@ -35,6 +35,12 @@ def document(*items: tuple[str, str, str]) -> bytes:
     return f"<rss version='2.0'><channel><title>x</title>{body}</channel></rss>".encode()
 
 
+REFUSE = {
+    "sqlite": ["CREATE TRIGGER refuse BEFORE INSERT ON article WHEN NEW.feed = 'bad' BEGIN SELECT RAISE(ABORT, 'no'); END"],
+    "postgresql": ["ALTER TABLE article ADD CONSTRAINT refuse CHECK (feed <> 'bad')"],
+}
+
+
 class Newsroom:
     """What the servers answer: a body per feed, or an error; and a clock."""
 
@@ -65,9 +71,9 @@ class Newsroom:
 
 
 @pytest.fixture
-def archive(tmp_path: Path) -> Archive:
+def archive(archive_url: str) -> Archive:
     """An empty archive."""
-    return Archive.open(str(tmp_path / "a.db"), write=True)
+    return Archive.open(archive_url, write=True)
 
 
 @pytest.fixture
@@ -183,11 +189,8 @@ def test_an_interrupted_round_asks_again(room: Newsroom, archive: Archive, monke
 def test_what_the_archive_refuses_fails_its_feed_only(room: Newsroom, archive: Archive) -> None:
     """A row that the database rejects is rolled back with its feed's savepoint; neighbours are committed."""
     with archive.writing() as connection:
-        connection.execute(
-            sa.text(
-                "CREATE TRIGGER refuse BEFORE INSERT ON article WHEN NEW.feed = 'bad' BEGIN SELECT RAISE(ABORT, 'no'); END"
-            )
-        )
+        for statement in REFUSE[archive.dialect]:
+            connection.exec_driver_sql(statement)
     room.answers = {"bad": document(("1", "甲", "一")), "good": document(("2", "乙", "二"))}
     reports = room.poll(feed("bad"), feed("good"))
     assert (reports["bad"].status.value, reports["bad"].kind, reports["good"].new) == ("failed", "store", 1)

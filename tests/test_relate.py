@@ -57,8 +57,8 @@ SET = {
 
 
 @pytest.fixture
-def archive(tmp_path):
-    return Archive.open(str(tmp_path / "a.db"), write=True)
+def archive(archive_url):
+    return Archive.open(archive_url, write=True)
 
 
 def store(archive, batch):
@@ -100,12 +100,12 @@ def test_one_import_tells_reprints_and_stories(archive):
     assert mates["next week"] == frozenset()
 
 
-def test_the_order_of_arrival_plays_no_part(tmp_path):
+def test_the_order_of_arrival_plays_no_part(place):
     """Every permutation of the main articles, one by one, ends in the same groups and stories."""
     names = ["original", "copy", "cut", "own words", "museum"]
     seen = set()
     for number, order in enumerate(itertools.islice(itertools.permutations(names), 0, None, 5)):
-        archive = Archive.open(str(tmp_path / f"{number}.db"), write=True)
+        archive = Archive.open(place(str(number)), write=True)
         ids = {}
         for name in order:
             ids |= store(archive, {name: SET[name]})
@@ -232,7 +232,7 @@ def test_a_chinese_and_an_english_report_are_one_story(archive):
     assert mates["other"] == frozenset()
 
 
-def test_posts_in_two_orders_give_the_same_groups(tmp_path, shared):
+def test_posts_in_two_orders_give_the_same_groups(place, shared):
     """200 real posts, imported at once and shuffled in batches, end in the same reprint groups and stories."""
     from aggregator import dialects
     from aggregator.importing import prepared
@@ -241,7 +241,7 @@ def test_posts_in_two_orders_give_the_same_groups(tmp_path, shared):
     posts = {path.name: prepared(dialects.read(path.read_bytes(), str(path))) for path in paths}
     results = []
     for number in range(2):
-        archive = Archive.open(str(tmp_path / f"{number}.db"), write=True)
+        archive = Archive.open(place(str(number)), write=True)
         names = list(posts)
         if number:
             random.Random(number).shuffle(names)

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from aggregator.app import App
 from aggregator.pipeline import poll
-from aggregator.store import articles
+from aggregator.store import articles, maintenance
 from aggregator.store.archive import Archive
 from aggregator.store.schema import article, revision
 
@@ -68,9 +68,9 @@ def replay(shared: Path) -> Iterator:
 class Desk:
     """An archive polled against a replay server, in this process."""
 
-    def __init__(self, server: Replay, folder: Path) -> None:
+    def __init__(self, server: Replay, folder: Path, archive: str) -> None:
         folder.mkdir(exist_ok=True)
-        self.app = App(str(folder / "a.db"), str(server.feeds_yaml(folder)), environ={})
+        self.app = App(archive, str(server.feeds_yaml(folder)), environ={})
 
     def poll(self) -> dict[str, object]:
         """One round; reports by feed."""
@@ -87,10 +87,10 @@ class Desk:
             )
 
 
-def test_every_entry_arrives_once_and_an_edit_is_a_revision(replay, tmp_path: Path) -> None:
+def test_every_entry_arrives_once_and_an_edit_is_a_revision(replay, tmp_path: Path, archive_url: str) -> None:
     """210 entries are 207 articles, three with two revisions; the second poll stores nothing; one edit, one revision."""
     server = replay()
-    desk = Desk(server, tmp_path)
+    desk = Desk(server, tmp_path, archive_url)
     first = desk.poll()
     assert sum(report.new + report.revised for report in first.values()) == 210
     assert desk.counts() == (207, 3)
@@ -103,12 +103,12 @@ def test_every_entry_arrives_once_and_an_edit_is_a_revision(replay, tmp_path: Pa
     assert desk.counts() == (207, 4)
 
 
-def test_polling_day_by_day_ends_where_one_poll_ends(replay, tmp_path: Path) -> None:
+def test_polling_day_by_day_ends_where_one_poll_ends(replay, tmp_path: Path, place) -> None:
     """1,016 articles of the corpus and four seeds, whether seen as they came or all at the end."""
-    at_once = Desk(replay("--window", "400"), tmp_path / "once")
+    at_once = Desk(replay("--window", "400"), tmp_path / "once", place("once"))
     at_once.poll()
     moving = replay("--window", "400", "--at", "2020-12-11T00:00:00Z")
-    daily = Desk(moving, tmp_path / "daily")
+    daily = Desk(moving, tmp_path / "daily", place("daily"))
     for day in ("2020-12-12", "2020-12-13", "2020-12-14", "2020-12-15", "2021-12-01"):
         moving.post(f"/clock?at={day}T00:00:00Z")
         daily.poll()
@@ -134,7 +134,7 @@ def test_the_hexo_seeds_come_back_byte_for_byte(replay, tmp_path: Path, shared: 
     assert written == {path.read_bytes() for path in (shared / "seeds").glob("00[014]_*")}
 
 
-def test_files_come_back_byte_for_byte(tmp_path: Path, shared: Path, command) -> None:
+def test_files_come_back_byte_for_byte(tmp_path: Path, place, shared: Path, command) -> None:
     """All 1,020 posts and the seeds: imported, exported, the same bytes; a second import stores nothing."""
     sources = [str(shared / "seeds"), str(shared / "corpus" / "posts")]
     assert "1021 new" in command("import", *sources).stderr
@@ -146,21 +146,20 @@ def test_files_come_back_byte_for_byte(tmp_path: Path, shared: Path, command) ->
     assert sum(hashlib.sha256(post).digest() in written for post in posts) == 1020
 
 
-def test_killed_polls_lose_nothing_and_store_nothing_twice(replay, tmp_path: Path) -> None:
+def test_killed_polls_lose_nothing_and_store_nothing_twice(replay, tmp_path: Path, archive_url: str) -> None:
     """Ten times kill -9 in the middle of a poll; the poll after it has everything once."""
     server = replay("--window", "400")
     feeds = server.feeds_yaml(tmp_path)
-    path = tmp_path / "a.db"
-    command = [sys.executable, "-m", "aggregator", "--archive", str(path), "--feeds", str(feeds), "poll"]
-    Archive.open(str(path), write=True).close()
+    command = [sys.executable, "-m", "aggregator", "--archive", archive_url, "--feeds", str(feeds), "poll"]
+    Archive.open(archive_url, write=True).close()
     for number in range(10):
         started = subprocess.Popen(command, stderr=subprocess.DEVNULL)
         time.sleep(0.6 + 0.15 * number)
         started.send_signal(signal.SIGKILL)
         started.wait()
     subprocess.run(command, check=True, timeout=120)
-    with Archive.open(str(path)).reading() as connection:
-        assert connection.exec_driver_sql("PRAGMA integrity_check").scalar() == "ok"
+    assert maintenance.check(Archive.open(archive_url), lambda _line: None) == []
+    with Archive.open(archive_url).reading() as connection:
         guids = [guid for (guid,) in connection.execute(sa.select(article.c.guid))]
     assert len(guids) == len(set(guids)) == 1020
 
