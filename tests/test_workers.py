@@ -92,7 +92,7 @@ class Side:
         parts = pipeline.Parts(
             self.archive,
             lambda _feed, url, _validators, _now: Fetched(url, 200, b"<rss/>"),
-            lambda _fetched, _feed, _now: Document("", tuple(entries)),
+            lambda _fetched, _feed, _now: Document(tuple(entries)),
             self.tag,
             lambda: NOW,
         )
