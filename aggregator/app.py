@@ -70,7 +70,7 @@ class App:
     @contextmanager
     def parts(self) -> Iterator[Parts]:
         """Everything a poll or an import needs, closed at the end; the archive is made or upgraded first."""
-        from aggregator import charset, fulltext, normalize
+        from aggregator import fulltext, normalize
         from aggregator.fetch import Fetcher, Pages
         from aggregator.parser_pool import ParserPool
         from aggregator.pipeline import Parts
@@ -93,10 +93,16 @@ class App:
             pages = Pages(fetcher)
 
             def decode(page: Fetched) -> str:
-                return charset.decode(page.body, page.content_type).text
+                from aggregator.parse.charset import (
+                    decode as decoded,
+                )  # with feedparser, which polling leaves to a child
+
+                return decoded(page.body, page.content_type).text
 
             def complete(article: Article, feed: Feed) -> Article:
-                return fulltext.completed(article, feed, lambda url: pages.get(url, now()), decode, normalize.with_text)
+                return fulltext.completed(
+                    article, feed, lambda url: pages.get(url, now()), decode, normalize.with_text
+                )
 
             workers = max(settings.network.parallel, 1)
             yield Parts(archive, fetch, parse, self.tagging(), now, workers=workers, complete=complete)
