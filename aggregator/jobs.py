@@ -41,13 +41,16 @@ class Job:
 
 @dataclass
 class Runner:
-    """One job's turns. `failed` is told what a turn raised; `interrupt` ends what the database is busy with."""
+    """One job's turns. `failed` is told what a turn raised, `ended_well` how many seconds one took that did not;
+    `interrupt` ends what the database is busy with.
+    """
 
     job: Job
     failed: Callable[[Job, BaseException], None] = field(default=lambda _job, _error: None)
     interrupt: Callable[[], None] = field(default=lambda: None)
     clock: Callable[[], float] = time.monotonic
     stopping: Callable[[], bool] = field(default=lambda: False)
+    ended_well: Callable[[Job, float], None] = field(default=lambda _job, _seconds: None)
     began: float | None = None
     ended: float = 0.0
     failures: int = 0
@@ -115,6 +118,7 @@ class Runner:
             self._fail(error)
         else:
             self.failures = 0
+            self.ended_well(self.job, self.clock() - (self.began or 0.0))
         finally:
             self.turns += 1
             self.ended, self.began = self.clock(), None

@@ -16,7 +16,6 @@ import os
 import shutil
 import sqlite3
 import threading
-import weakref
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -45,7 +44,7 @@ class Archive:
         self._engine = engine
         self.name = name
         self.path = path
-        self._open: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._open: set[sqlite3.Connection] = set()
         self._guard = threading.Lock()
 
     @classmethod
@@ -79,6 +78,7 @@ class Archive:
         archive = cls(engine, str(path) if path else parsed.render_as_string(hide_password=True), path)
         if path is not None:
             sa.event.listen(engine, "connect", archive.connected)
+            sa.event.listen(engine, "close", archive.disconnected)
             sa.event.listen(engine, "begin", _begin)
         return archive
 
@@ -212,6 +212,11 @@ class Archive:
         _set_pragmas(connection)
         with self._guard:
             self._open.add(connection)
+
+    def disconnected(self, connection: sqlite3.Connection, _record: object) -> None:
+        """Called before a connection to SQLite is closed."""
+        with self._guard:
+            self._open.discard(connection)
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
