@@ -34,6 +34,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "feeds": ("feeds:feeds", "List, check, add, remove, import and export feeds."),
     "stats": ("numbers:stats", "Count articles, stories, reprints and tags."),
     "archive": ("archive:archive", "Upgrade, check, back up and repair the archive."),
+    "service": ("service:service", "Print the systemd unit that keeps the daemon running."),
     "doctor": ("doctor:doctor", "Check the whole set-up and say what to do."),
 }
 
