@@ -15,8 +15,9 @@ from urllib.parse import urlsplit
 import platformdirs
 
 if TYPE_CHECKING:
-    from aggregator.fetch import NetworkPolicy
+    from aggregator.fetch import Fetcher, NetworkPolicy
     from aggregator.model import Article, Document, Feed, Fetched, Tags, Validators
+    from aggregator.parser_pool import ParserPool
     from aggregator.pipeline import Parts
     from aggregator.settings import Settings
     from aggregator.store.archive import Archive
@@ -51,7 +52,7 @@ class App:
         named = self.feeds_file or self.environ.get("AGGREGATOR_FEEDS")
         if named:
             return Path(named).expanduser()
-        candidates = (Path("feeds.yaml"), platformdirs.user_config_path("aggregator") / "feeds.yaml")
+        candidates = (Path("feeds.yaml"), user_feeds())
         return next((path for path in candidates if path.is_file()), packaged_feeds())
 
     @cached_property
@@ -75,6 +76,15 @@ class App:
             yield archive
         finally:
             archive.close()
+
+    @contextmanager
+    def reaching(self) -> Iterator[tuple[Fetcher, ParserPool]]:
+        """The way out under this configuration's policy, and the parser; closed at the end."""
+        from aggregator.fetch import Fetcher
+        from aggregator.parser_pool import ParserPool
+
+        with Fetcher(_policy(self.settings)) as fetcher, ParserPool() as parser:
+            yield fetcher, parser
 
     @contextmanager
     def parts(self, archive: Archive | None = None) -> Iterator[Parts]:
@@ -142,6 +152,11 @@ def _policy(settings: Settings) -> NetworkPolicy:
 def default_archive() -> Path:
     """`archive.db` in the user's data folder."""
     return platformdirs.user_data_path("aggregator") / "archive.db"
+
+
+def user_feeds() -> Path:
+    """The user's own feeds.yaml, which need not exist."""
+    return platformdirs.user_config_path("aggregator") / "feeds.yaml"
 
 
 def packaged_feeds() -> Path:

@@ -38,7 +38,7 @@ from aggregator.model import (
     Validators,
 )
 from aggregator.relate import relate
-from aggregator.store import articles, feeds, tags
+from aggregator.store import articles, feeds, prune, tags
 from aggregator.store.archive import Archive
 
 GROUP = 64
@@ -249,10 +249,17 @@ def admit(connection: sa.Connection, brought: Brought, tag: Tagging, now: dateti
 
 
 def decide(connection: sa.Connection, feed: str, arrived: Sequence[Article]) -> list[identity.Decision]:
-    """Ask the archive once for everything that could be the same, then decide."""
+    """Ask the archive once for everything that could be the same, then decide.
+
+    What was removed from the archive (`archive prune`) is known too, and no text of it is a revision.
+    """
     wanted = identity.wanted_of(arrived)
     known = articles.known(connection, feed, wanted.guids, wanted.urls, wanted.keys)
-    return identity.decide(arrived, known, lambda of: articles.text_of(connection, of))
+    removed = prune.known(connection, feed, wanted.guids, wanted.urls, wanted.keys)
+    decisions = identity.decide(arrived, [*known, *removed], lambda of: articles.text_of(connection, of))
+    return [
+        replace(one, arrival=Arrival.UNCHANGED) if one.of is not None and one.of < 0 else one for one in decisions
+    ]
 
 
 def file(connection: sa.Connection, stored: Iterable[Article], tag: Tagging, now: datetime) -> int:

@@ -71,3 +71,34 @@ def reindex(app: App) -> None:
     from aggregator.store import maintenance
 
     maintenance.reindex(app.archive(write=True), click.echo)
+
+
+@archive.command(
+    epilog="Examples:\n\n  aggregator archive prune --before 2y --dry-run\n\n"
+    "  aggregator archive prune --before 2024-01-01 --outlet 港城日报"
+)
+@click.option("--before", metavar="DATE|AGE", required=True, help="Articles first seen before 2024-01-01, or 2y ago.")
+@click.option("--outlet", metavar="NAME", multiple=True, help="Of this outlet only; may be given more than once.")
+@click.option("--dry-run", is_flag=True, help="Only say how many would go.")
+@click.pass_obj
+def prune(app: App, before: str, outlet: tuple[str, ...], *, dry_run: bool) -> None:
+    """Remove old articles, but none that discusses an agreement or that an analyst judged.
+
+    What goes is remembered by name, so that a feed that still shows it does not bring it back. The file keeps its
+    size; the room in it is used again.
+    """
+    from aggregator.app import now
+    from aggregator.cli.filters import instant
+    from aggregator.pruning import pruned
+    from aggregator.store import prune as pruning
+    from aggregator.store.prune import Wish
+
+    moment = now()
+    wish = Wish(instant(before, moment), outlet)
+    if dry_run:
+        with app.archive().reading() as connection:
+            click.echo(f"{pruning.count(connection, wish)} articles would go", err=True)
+        return
+    with app.opened() as found:
+        gone = sum(pruned(found, wish, moment))
+    click.echo(f"{gone} articles removed from {found.name}", err=True)

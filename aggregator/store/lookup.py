@@ -82,8 +82,8 @@ def hits(connection: sqlite3.Connection, ids: Sequence[int]) -> list[Hit]:
     """The articles with these ids, in this order."""
     wanted = (json.dumps(list(ids)),)
     rows = connection.execute(
-        "SELECT id, feed, outlet, title, coalesce(url, link), lang, published, first_seen, text FROM article"
-        " WHERE id IN (SELECT value FROM json_each(?))",
+        "SELECT id, feed, outlet, title, coalesce(url, link), lang, published, first_seen, text, story_id, reprint_of"
+        " FROM article LEFT JOIN place ON article_id = id WHERE id IN (SELECT value FROM json_each(?))",
         wanted,
     )
     by_id = {row[0]: row for row in rows}
@@ -91,11 +91,23 @@ def hits(connection: sqlite3.Connection, ids: Sequence[int]) -> list[Hit]:
     agreements = _several(connection, "agreement", "article_agreement", wanted)
     return [
         Hit(
-            *row[:6], _instant(row[6]), datetime.fromisoformat(row[7]), row[8],
-            clauses.get(row[0], ()), agreements.get(row[0], ()),
+            id=identity,
+            feed=row[1],
+            outlet=row[2],
+            title=row[3],
+            url=row[4],
+            lang=row[5],
+            published=datetime.fromisoformat(row[6]) if row[6] else None,
+            first_seen=datetime.fromisoformat(row[7]),
+            text=row[8],
+            clauses=clauses.get(identity, ()),
+            agreements=agreements.get(identity, ()),
+            story=row[9],
+            reprint_of=row[10],
         )
-        for row in (by_id[identity] for identity in ids if identity in by_id)
-    ]  # fmt: skip
+        for identity in ids
+        if (row := by_id.get(identity))
+    ]
 
 
 def _several(
@@ -110,10 +122,6 @@ def _several(
     for identity, value in connection.execute(sql, ids):
         found[identity] = (*found.get(identity, ()), value)
     return found
-
-
-def _instant(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text) if text else None
 
 
 def find(
@@ -163,9 +171,7 @@ def _newest(connection: sqlite3.Connection, plan: Plan, limit: int, offset: int)
     return [row[0] for row in connection.execute(sql, {**plan.params, "limit": limit, "offset": offset})]
 
 
-def _best(
-    connection: sqlite3.Connection, plan: Plan, limit: int, offset: int, seen: list[int] | None
-) -> list[int]:
+def _best(connection: sqlite3.Connection, plan: Plan, limit: int, offset: int, seen: list[int] | None) -> list[int]:
     """By BM25 over unique terms, a term in the title counting once more.
 
     `seen` are all matches where they are known; otherwise texts are looked at in the order of the scores.
