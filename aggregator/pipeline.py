@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DataError, IntegrityError, OperationalError, StatementError
+from sqlalchemy.exc import DisconnectionError, OperationalError
 
 from aggregator import normalize, polite, turn
 from aggregator.dedup import identity
@@ -98,7 +98,7 @@ def poll(which: Sequence[Feed], parts: Parts, *, force: bool = False) -> Iterato
             for feed in turn.interleaved(which)
         }
         for group in _as_completed(waiting, parts.stopped):
-            yield from take_in(group, parts)
+            yield from take_in(_undisturbed(group, parts), parts)
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 
@@ -110,6 +110,13 @@ def _as_completed(waiting: set[Future[Brought]], stopped: Callable[[], bool]) ->
         ready = [future.result() for future in done]
         for start in range(0, len(ready), GROUP):
             yield ready[start : start + GROUP]
+
+
+def _undisturbed(group: list[Brought], parts: Parts) -> list[Brought]:
+    """Without the failures that stopping makes: whoever stops us may end the parsers first."""
+    if not parts.stopped():
+        return group
+    return [brought for brought in group if brought.outcome.status is not PollStatus.FAILED]
 
 
 def ask(feed: Feed, state: FeedState, parts: Parts, *, force: bool = False) -> Brought:
@@ -185,19 +192,20 @@ def _take_in_one(connection: sa.Connection, brought: Brought, parts: Parts, now:
         kind=brought.outcome.kind,
         notes=brought.outcome.notes,
     )
-    if brought.articles:
-        try:
-            with connection.begin_nested():
+    try:
+        with connection.begin_nested():
+            if brought.articles:
                 report = _counted(report, admit(connection, brought, parts.tag, now))
-        except (IntegrityError, DataError, StatementError, ValueError) as error:
-            # One feed's strange data: its savepoint is rolled back, its validators stay old, so it is asked again.
-            if isinstance(error, OperationalError):
-                raise
-            brought = replace(brought, outcome=turn.failure(FeedError(f"could not be stored: {error}", "store")))
-            report = replace(report, status=PollStatus.FAILED, error=brought.outcome.error, kind="store")
-    if brought.outcome.status is PollStatus.SKIPPED:
-        return report
-    _remember(connection, brought, report, now)
+            if brought.outcome.status is not PollStatus.SKIPPED:
+                _remember(connection, brought, report, now)
+    except (OperationalError, DisconnectionError):
+        raise
+    except Exception as error:  # noqa: BLE001 - one feed's strange data must not stop the others
+        # Its savepoint is rolled back and its validators stay old, so it is asked again.
+        why = FeedError(f"could not be stored: {type(error).__name__}: {error}", "store")
+        brought = replace(brought, outcome=turn.failure(why))
+        report = PollReport(brought.feed.id, PollStatus.FAILED, error=str(why), kind="store", notes=report.notes)
+        _remember(connection, brought, report, now)
     return report
 
 

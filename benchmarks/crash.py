@@ -89,7 +89,7 @@ def free_ports() -> tuple[int, int]:
         return http.getsockname()[1], smtp.getsockname()[1]
 
 
-def run(mode: str, rounds: int, folder: Path, options: Sequence[str] = (), seed: int = 1) -> dict[str, object]:
+def run(mode: str, rounds: int, folder: Path, options: Sequence[str] = (), seed: int = 1, settle: float = 8) -> dict[str, object]:
     """One mode; the harness's summary, with what it printed about violations under `said`."""
     harness = fitted(folder)
     http, smtp = free_ports()
@@ -100,7 +100,7 @@ def run(mode: str, rounds: int, folder: Path, options: Sequence[str] = (), seed:
     command = [
         *(sys.executable, str(harness), "--mode", mode, "--rounds", str(rounds), "--seed", str(seed)),
         *("--db", str(folder / "work" / "archive.db"), "--feeds-template", str(feeds), "--article-table", "article"),
-        *("--http-port", str(http), "--smtp-port", str(smtp), "--nomail", "--settle", "5"),
+        *("--http-port", str(http), "--smtp-port", str(smtp), "--nomail", "--settle", str(settle)),
         *("--cmd", f"{sys.executable} -m aggregator --archive {{db}} --feeds {{feedsfile}} run"),
         *options,
     ]
