@@ -26,6 +26,9 @@ def check(archive: Archive, say: Say) -> list[str]:
             f"search index: {line}; `aggregator archive check --repair` rebuilds it"
             for line in search.verify(connection)
         ]
+        findings += [
+            f"stories: {line}; `aggregator archive check --repair` rebuilds them" for line in _stories(connection)
+        ]
     say(f"{archive.name}: {count} articles, {'sound' if not findings else f'{len(findings)} findings'}")
     return findings
 
@@ -43,9 +46,36 @@ def _texts(connection: sa.Connection) -> list[str]:
     for (identity,) in connection.execute(sa.select(article.c.id).order_by(article.c.id)).fetchall():
         try:
             articles.get(connection, identity)
+            articles.history(connection, identity)
         except Exception as error:  # noqa: BLE001 - any damage is a finding
             findings.append(f"article {identity} cannot be read ({type(error).__name__}); restore a backup")
     return findings[:20]
+
+
+_PLACES = {
+    "{} articles stand in a story that is not there": (
+        "SELECT count(*) FROM place WHERE story_id IS NOT NULL AND story_id NOT IN (SELECT id FROM story)"
+    ),
+    "{} articles are reprints of one that is not there": (
+        "SELECT count(*) FROM place WHERE reprint_of IS NOT NULL AND reprint_of NOT IN (SELECT id FROM article)"
+    ),
+    "{} stories have no article": (
+        "SELECT count(*) FROM story WHERE id NOT IN (SELECT story_id FROM place WHERE story_id IS NOT NULL)"
+    ),
+    "{} articles were never compared with the others": (
+        "SELECT count(*) FROM article WHERE id NOT IN (SELECT article_id FROM trace)"
+    ),
+    "{} links lead to an article that is not there": (
+        "SELECT count(*) FROM (SELECT a, b FROM reprint_link UNION ALL SELECT a, b FROM story_link)"
+        " WHERE a NOT IN (SELECT id FROM article) OR b NOT IN (SELECT id FROM article)"
+    ),
+}
+"""What must not be: a sentence, and the statement that counts it."""
+
+
+def _stories(connection: sa.Connection) -> list[str]:
+    counts = {sentence: connection.scalar(sa.text(statement)) for sentence, statement in _PLACES.items()}
+    return [sentence.format(count) for sentence, count in counts.items() if count]
 
 
 def reindex(archive: Archive, say: Say) -> None:
