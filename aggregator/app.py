@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from aggregator.pipeline import Parts
     from aggregator.settings import Settings
     from aggregator.store.archive import Archive
+    from aggregator.tag import Tagger
 
 
 def now() -> datetime:
@@ -126,12 +127,16 @@ class App:
             yield Parts(archive, fetch, parse, self.tagging(), now, workers=workers, complete=complete)
 
     def tagging(self) -> Callable[[Article], Tags]:
-        """The tagger over the agreements that came along and those that feeds.yaml names."""
-        from aggregator import catalogue
-        from aggregator.tag import Tagger
+        """The tagger over the agreements that came along and those that feeds.yaml names; made when first used."""
 
-        tagger = Tagger(catalogue.load(self.settings.agreements))
-        return lambda article: tagger.tags(article.title, article.text, article.published)
+        @cache
+        def tagger() -> Tagger:
+            from aggregator import catalogue
+            from aggregator.tag import Tagger
+
+            return Tagger(catalogue.load(self.settings.agreements))
+
+        return lambda article: tagger().tags(article.title, article.text, article.published)
 
 
 def _policy(settings: Settings) -> NetworkPolicy:

@@ -24,6 +24,7 @@ SCHEMA = "0001"
 """The migration whose tables this module reads; a test holds it against `schema.HEAD`."""
 NEWEST = 5_000
 """So many of the newest matches are ranked."""
+_UNKNOWN = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,26 +133,29 @@ def find(
     offset: int = 0,
     rank: bool = False,
     candidates: int = CANDIDATES,
+    count: bool = True,
 ) -> Found:
     """The articles that a query finds, newest first, or best first of the newest 5,000 when `rank`.
 
-    At most `candidates` texts are looked at to count the matches; beyond that `total` is an upper bound.
+    At most `candidates` texts are looked at to count the matches; beyond that `total` is an upper bound. Without
+    `count`, which takes 30 nanoseconds a match, it is one while the page is full.
     """
     _prepare(connection)
     plan = compiled(connection, query)
-    total = _number(connection, plan.select("count(*)", looked_at=False), plan.params)
+    ranked = rank and plan.match is not None
+    total = _number(connection, plan.select("count(*)", looked_at=False), plan.params) if count else _UNKNOWN
+    exact = count and not plan.looks
     seen = _newest(connection, plan, candidates, 0) if plan.looks and total <= candidates else None
-    exact = not plan.looks
     if seen is not None:
         total, exact = len(seen), True
-    if rank and plan.match is not None:
+    if ranked:
         page = _best(connection, plan, limit, offset, seen)
     else:
         page = seen[offset : offset + limit] if seen is not None else _newest(connection, plan, limit, offset)
-    if not exact and len(page) < limit and (page or not offset):
+    if not exact and len(page) < limit and (page or not offset) and (not ranked or total <= NEWEST):
         total, exact = offset + len(page), True
     notes = plan.notes
-    if rank and plan.match is not None and total > NEWEST:
+    if ranked and count and total > NEWEST:
         notes = (*notes, f"ranked among the newest {NEWEST:,} of {total:,} matches")
     return Found(_ids(connection, page, dated=not rank), total, exact, notes)
 

@@ -17,8 +17,8 @@ from typing import Any
 from aggregator import terms
 from aggregator.query import And, Field, Node, Not, Or, Since, Text, Until
 
-CANDIDATES = 2_000
-"""Texts looked at for an exact count: 15 microseconds each."""
+CANDIDATES = 500
+"""Texts looked at for an exact count unless told otherwise: 5 microseconds each, 20 if traditional."""
 MOST_WORDS = 300
 """Words of the vocabulary in one expression; a needle inside more of them is frequent and found by looking."""
 _SCAN = 5_000

@@ -17,6 +17,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from itertools import islice
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -205,7 +206,8 @@ def find(
     offset: int = 0,
     rank: bool = False,
     candidates: int = CANDIDATES,
+    count: bool = True,
 ) -> Found:
     """The articles that a query finds; see `lookup.find`, which this hands SQLite's own connection."""
-    raw = connection.connection.driver_connection
-    return lookup.find(raw, query, limit=limit, offset=offset, rank=rank, candidates=candidates)  # type: ignore[arg-type]
+    raw: Any = connection.connection.driver_connection
+    return lookup.find(raw, query, limit=limit, offset=offset, rank=rank, candidates=candidates, count=count)
