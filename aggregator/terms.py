@@ -164,7 +164,7 @@ def asked(needle: str) -> Asked:
         elif run.lastgroup == "word":
             asked_words.append(_asked_word(piece, left=run.start() > 0, right=run.end() < len(needle)))
         elif len(piece) > 1:
-            found.extend(dict.fromkeys(map("".join, pairwise(piece))))
+            found.extend(dict.fromkeys(map(add, piece, piece[1:])))
         elif piece in FREQUENT or (run.end() < len(needle)):
             found.append(piece)
         else:

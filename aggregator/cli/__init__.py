@@ -36,6 +36,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "digest": ("digest:digest", "Preview, send and look back at digest e-mails."),
     "stats": ("numbers:stats", "Count articles, stories, reprints and tags."),
     "archive": ("archive:archive", "Upgrade, check, back up and repair the archive."),
+    "service": ("service:service", "Print the systemd unit that keeps the daemon running."),
     "doctor": ("doctor:doctor", "Check the whole set-up and say what to do."),
 }
 
