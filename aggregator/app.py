@@ -70,7 +70,8 @@ class App:
     @contextmanager
     def parts(self) -> Iterator[Parts]:
         """Everything a poll or an import needs, closed at the end; the archive is made or upgraded first."""
-        from aggregator.fetch import Fetcher
+        from aggregator import fulltext, normalize
+        from aggregator.fetch import Fetcher, Pages
         from aggregator.parser_pool import ParserPool
         from aggregator.pipeline import Parts
 
@@ -89,7 +90,22 @@ class App:
                     fetched.body, content_type=fetched.content_type, url=fetched.url, timezone=feed.timezone, now=at
                 )
 
-            yield Parts(archive, fetch, parse, self.tagging(), now, workers=max(settings.network.parallel, 1))
+            pages = Pages(fetcher)
+
+            def decode(page: Fetched) -> str:
+                from aggregator.parse.charset import (
+                    decode as decoded,
+                )  # with feedparser, which polling leaves to a child
+
+                return decoded(page.body, page.content_type).text
+
+            def complete(article: Article, feed: Feed) -> Article:
+                return fulltext.completed(
+                    article, feed, lambda url: pages.get(url, now()), decode, normalize.with_text
+                )
+
+            workers = max(settings.network.parallel, 1)
+            yield Parts(archive, fetch, parse, self.tagging(), now, workers=workers, complete=complete)
 
     def tagging(self) -> Callable[[Article], Tags]:
         """The tagger over the agreements that came along and those that feeds.yaml names."""

@@ -343,7 +343,7 @@ def _clauses(loaded: Loaded, value: Any, agreement: str) -> Iterator[Clause]:
 
 
 def _check_concepts(agreement: Agreement, known: Iterable[str]) -> None:
-    known = {*known, "parties", "former"}
+    known = {*known, "parties", "former", "unnamed"}
     cues = [*agreement.references, *agreement.unless, *agreement.recall]
     cues += [cue for one in agreement.clauses for cue in (*one.cues, *one.hints, *one.otherwise, *one.covers, *one.against)]
     for cue in cues:

@@ -156,7 +156,8 @@ def _first_answer(feed: Feed, state: FeedState, parts: Parts, now: datetime) -> 
         try:
             return url, parts.fetch(feed, url, turn.validators_for(url, state), now)
         except FeedError as error:
-            errors.append(error)
+            # Without the traceback: it would hold what had been read so far, and this list.
+            errors.append(error.with_traceback(None))
     raise turn.telling(errors)
 
 

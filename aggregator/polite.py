@@ -25,7 +25,7 @@ MAX_FRESH = timedelta(days=7)
 MEMORY = timedelta(days=14)
 """How far back the rhythm of a feed reaches: what was seen then counts 1/e."""
 
-SIGMAS = 3.0
+SIGMAS = 4.0
 """The interval leaves room in the document for what a busy hour brings plus so many standard deviations (Poisson)."""
 
 DAY_AND_NIGHT = 2.0
@@ -35,7 +35,7 @@ first day, when its nights and days are not known, half as much again."""
 PEAK_MEMORY = timedelta(days=4)
 """How long the busiest hours are kept in mind: over a weekend, and not for ever after one flood."""
 
-PER_TURN = 3.0
+PER_TURN = 4.0
 """New entries per `interval` at which a feed is asked just that often; rarer ones are asked less (`next_interval`)."""
 
 
@@ -200,7 +200,10 @@ def safe_wait(feed: Feed, extra: dict[str, Any]) -> timedelta:
         return feed.max_interval
     fits = ((math.sqrt(SIGMAS**2 + 4 * entries) - SIGMAS) / 2) ** 2
     contrast = DAY_AND_NIGHT * (1.5 if extra.get("hours", 0.0) < 24 else 1.0)  # noqa: PLR2004 - a day
-    busy = max(contrast * _rate(feed, extra), extra.get("peak", 0.0))
+    seen = extra.get("news", 0.0) / (extra.get("hours", 0.0) + feed.interval.total_seconds() / 3600)
+    busy = max(contrast * seen, extra.get("peak", 0.0))
+    if not busy:
+        return feed.max_interval
     return max(timedelta(hours=fits / busy), feed.min_interval)
 
 

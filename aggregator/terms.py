@@ -29,13 +29,15 @@ STEP = LONGEST // 2
 _RUN = re.compile(r"(?P<word>[^\W_\u0e00-\U0010ffff]+)|(?P<pairs>[^\W\x00-\u0dff]+)|(?P<sign>[^\w\s]|_)")
 
 FREQUENT = frozenset(
-    "的一是在不了有和人这中大为上个国我以要他时来用们生到作地于出就分对成会可主发年动同工也能下过子说产种面而方后多定"
-    "行学法所民得经十三之进着等部度家电力里如水化高自二理起小物现实加量都两体制机当使点从业本去把性好应开它合还因由其些"
-    "然前外天政四日那社义事平形相全表间样与关各重新线内数正心反你明看原又么利比或但质气第向道命此变条只没结解问意建月公"
+    "的在中日一国有人为是大不年新上出发以会时行到和月前表对后家示将于今报多这成过外者与社要天政来公了也法个方全关他能员明部进"
+    "下分可及并其开主已说动定作地因但重经现提最自期当电长指生民情此美同加据内之间高合本道布所用受而至等通更力事府机应由面就体"
+    "议总制实理相名正目数都特次度周接取持入还计局被业近联得任们认未台起场导无称意保工共达市务如记利安从北资强向交首问两心性立"
+    "求统央平使续获确第文区没管去调约些结位"
 )
-"""Characters with a term of their own: as a prefix of pairs each would take as long as a table's scan.
+"""Characters with a term of their own: as prefixes of pairs they would take as long as reading every text.
 
-The list only decides speed: the most frequent simplified characters of general texts, as frequency lists agree on.
+The list decides speed and size, never what is found: about the 200 characters that stand in more than two fifths of
+news texts. They cost 4 % of the text, all characters 13 %.
 """
 
 
@@ -47,6 +49,24 @@ def folded(text: str) -> str:
 def document(title: str, text: str) -> str:
     """What search looks into, folded: title, newline, text."""
     return folded(f"{title}\n{text}")
+
+
+def is_traditional(title: str, text: str) -> bool:
+    """Whether folding changes more than case, so that a text must be converted before it can be compared."""
+    raw = f"{title}\n{text}"
+    return simplified(raw) != raw
+
+
+def holds(title: str, text: str | None, needle: str, traditional: object) -> bool:
+    """Whether a folded needle stands in title or text (in the title where `text` is None).
+
+    `traditional` may be any truth value; where it is false, the conversion (four fifths of the time) is left out.
+    """
+    raw = title if text is None else f"{title}\n{text}"
+    if traditional:
+        raw = simplified(raw)
+    # Chinese has no case, and lower case makes no Chinese of anything else.
+    return needle in (raw if min(needle) > "\u2e7f" and needle.upper() == needle else raw.lower())
 
 
 def sign(char: str) -> str:

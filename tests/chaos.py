@@ -15,7 +15,7 @@ import sys
 import time
 import urllib.parse
 import zlib
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -30,7 +30,9 @@ START = datetime(2026, 1, 5, 8, tzinfo=UTC)
 TIMEOUT = 3.0
 # One round is one poll of every feed. The second comes before any Retry-After has passed, the last ones on later
 # days, so that permanent redirects can settle; six reach the end of every sequence.
-ROUNDS = tuple(START + gone for gone in (timedelta(0), timedelta(minutes=1), *(timedelta(hours=9 * n) for n in range(1, 6))))
+ROUNDS = tuple(
+    START + gone for gone in (timedelta(0), timedelta(minutes=1), *(timedelta(hours=9 * n) for n in range(1, 6)))
+)
 SLOW = ("slow", "endless", "bomb", "big")
 """Behaviours that cost time or memory and show all they have in the first round."""
 
@@ -65,9 +67,18 @@ class Server:
 
     def __init__(self, chaos: Path, corpus: Path) -> None:
         self.port, self.canary = free_port(), free_port()
-        command = [sys.executable, str(chaos / "chaos_server.py"), "--port", str(self.port), "--canary-port", str(self.canary)]
-        self.process = subprocess.Popen([*command, "--corpus", str(corpus), "--max-seconds", "60"], stdout=subprocess.PIPE)
-        assert self.process.stdout and b"ready" in self.process.stdout.readline()
+        command = [
+            sys.executable,
+            str(chaos / "chaos_server.py"),
+            "--port",
+            str(self.port),
+            "--canary-port",
+            str(self.canary),
+        ]
+        self.process = subprocess.Popen(
+            [*command, "--corpus", str(corpus), "--max-seconds", "60"], stdout=subprocess.PIPE
+        )
+        assert b"ready" in self.process.stdout.readline()
         self.fetcher = Fetcher(NetworkPolicy(allow=frozenset({f"127.0.0.1:{self.port}"})))
 
     def ask(self, path: str) -> dict:
@@ -110,13 +121,30 @@ class Run:
 
     def poll(self, feeds: list[Feed], now: datetime) -> dict[str, dict]:
         """One round: reports and states by path."""
+        return self.poll_with(self.parts, feeds, now)
+
+    def poll_with(self, parts: pipeline.Parts, feeds: list[Feed], now: datetime) -> dict[str, dict]:
+        """One round over an archive."""
         self.now = now
-        reports = {report.feed: asdict(report) for report in pipeline.poll(feeds, self.parts)}
-        with self.parts.archive.reading() as connection:
+        reports = {report.feed: asdict(report) for report in pipeline.poll(feeds, parts)}
+        with parts.archive.reading() as connection:
             for name, state in feed_store.states(connection).items():
                 if name in reports:
                     reports[name]["state"] = asdict(state)
         return reports
+
+    def sequences(self, feeds: list[Feed], folder: Path) -> dict[str, int]:
+        """How many articles each sequence leaves in an archive of its own; the two feeds A and B share one."""
+        groups: dict[str, list[Feed]] = {}
+        for one in feeds:
+            groups.setdefault(one.id.removesuffix("_A.xml").removesuffix("_B.xml"), []).append(one)
+        counts = {}
+        for number, (name, those) in enumerate(groups.items()):
+            archive = Archive.open(str(folder / f"{number}.db"), write=True)
+            reports = [self.poll_with(replace(self.parts, archive=archive), those, now) for now in ROUNDS]
+            counts[name] = sum(report["new"] for reports_ in reports for report in reports_.values())
+            archive.close()
+        return counts
 
     def close(self) -> None:
         """Everything."""
@@ -140,7 +168,8 @@ def main() -> None:
             path = behaviour["url"].split("/", 3)[3]
             feeds[behaviour["tag"]].append(feed(f"/{path}", behaviour["url"]))
         feeds["auth"].append(feed("/auth/basic+", f"http://user:pass@127.0.0.1:{server.port}/auth/basic"))
-        answer = rounds(run, feeds)
+        counts = run.sequences(feeds.pop("seq"), work)
+        answer = rounds(run, feeds) | {"sequences": counts}
         answer["stats"] = server.ask("/_stats")
     finally:
         run.close()

@@ -51,10 +51,11 @@ def command(tmp_path: Path) -> Command:
     def run(
         *args: str, feeds: Path | None = None, stdin: str = "", **environ: str
     ) -> subprocess.CompletedProcess[str]:
+        own = tmp_path / "feeds.yaml"
         env = {
             **os.environ,
             "AGGREGATOR_ARCHIVE": str(tmp_path / "archive.db"),
-            "AGGREGATOR_FEEDS": str(feeds or tmp_path / "feeds.yaml"),
+            "AGGREGATOR_FEEDS": str(feeds or (own if own.exists() else ROOT / "feeds.yaml")),
             "COLUMNS": "110",
             **environ,
         }

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aggregator.charset import decode
+from aggregator.parse.charset import decode
 
 CHINESE = "国家发展改革委就气候变化答记者问：“双碳”目标怎样落实？「附全文」"
 TRADITIONAL = "氣候變遷大會今日閉幕，與會國家同意逐步減少用煤。"

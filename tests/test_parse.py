@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from aggregator.errors import ParseError
 from aggregator.model import Document
-from aggregator.parse import MAX_ENTRIES, parse_feed
+from aggregator.parse import parse_feed
 
 NOW = datetime(2026, 11, 21, 4, 0, tzinfo=UTC)
 URL = "https://news.example.com/feeds/all.xml"
@@ -297,12 +297,17 @@ def test_ttl(extra, ttl):
     assert parse(rss("", extra=extra)).ttl == ttl
 
 
-def test_newest_entries_are_kept():
+@pytest.mark.parametrize("newest_first", [True, False])
+def test_newest_entries_are_kept(newest_first, monkeypatch):
     """Of very many entries the newest are kept, in document order, and the operator is told."""
-    days = [f"<item><title>{i}</title><pubDate>{1_000_000_000 + i}</pubDate></item>" for i in range(MAX_ENTRIES + 5)]
-    document = parse(rss("".join(days)))
-    assert [entry.title for entry in document.entries] == [str(i) for i in range(5, MAX_ENTRIES + 5)]
-    assert "newest 3000" in document.notes[0]
+    monkeypatch.setattr("aggregator.parse.feed.MAX_ENTRIES", 50)
+    monkeypatch.setattr("aggregator.parse.xmlfeed.MAX_ENTRIES", 50)
+    count = 55
+    numbers = range(count - 1, -1, -1) if newest_first else range(count)
+    items = "".join(f"<item><title>{i}</title><pubDate>{1_000_000_000 + i}</pubDate></item>" for i in numbers)
+    document = parse(rss(items))
+    assert sorted(int(entry.title) for entry in document.entries) == list(range(5, count))
+    assert document.notes == ("has 55 entries, of which 50 were read",)
 
 
 def test_giant_fields_are_bounded():
@@ -369,6 +374,16 @@ def test_external_entities_do_nothing():
     )
     items = "<item><title>A&x;B</title></item><item><title>&co;</title></item>"
     assert [entry.title for entry in parse(rss(items, head=head)).entries] == ["A&x;B", "Example & Co"]
+
+
+@pytest.mark.parametrize("start", ["<!-- no end ", "<![CDATA[ no end "])
+def test_section_without_an_end(start):
+    """A comment or CDATA that does not end costs its own entry's field, not the entries after it."""
+    good = "<item><title>good</title><description><![CDATA[<p>&#39;</p>]]></description></item>"
+    entries = parse(rss(f"{good}<item><description>{start}</description><title>bad</title></item>{good}")).entries
+    assert [entry.title for entry in entries] == ["good", "bad", "good"]
+    assert [entry.html for entry in entries[::2]] == ["<p>&#39;</p>"] * 2
+    assert "no end" in entries[1].html
 
 
 def test_junk_around_the_feed():

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from importlib import import_module
-from typing import Any
 
 import click
 
 from aggregator.errors import AggregatorError, QueryError
+
+INTERRUPTED = 130
+"""As a shell says it of Ctrl-C: 128 and the signal's number."""
 
 COMMANDS: dict[str, tuple[str, str]] = {
     # name: (module:attribute, one line of help)
@@ -85,33 +88,48 @@ def cli(ctx: click.Context, archive: str | None, feeds: str | None, log_format: 
     ctx.obj = App(archive_url=archive, feeds_file=feeds, log_format=log_format)
 
 
-def main(args: list[str] | None = None) -> Any:
+def main(args: list[str] | None = None) -> None:
     """Run a command line and leave with its exit status: 0 done, 1 the work failed, 2 wrong usage."""
+    _leave(_status(args))
+
+
+def _status(args: list[str] | None) -> int:  # noqa: PLR0911 - a table of what can happen and its status
     try:
         status = cli.main(args, prog_name="aggregator", standalone_mode=False)
     except click.exceptions.Exit as stop:
-        sys.exit(stop.exit_code)
-    except click.Abort:
-        sys.exit(130)
+        return stop.exit_code
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else 1
+    except (click.Abort, KeyboardInterrupt):
+        return INTERRUPTED
     except click.ClickException as error:
         _say_usage(error)
-        sys.exit(2 if isinstance(error, click.UsageError) else 1)
+        return 2 if isinstance(error, click.UsageError) else 1
     except QueryError as error:
         _say(_pointed(error))
-        sys.exit(error.status)
+        return error.status
     except AggregatorError as error:
         _say(str(error))
-        sys.exit(error.status)
+        return error.status
     except BrokenPipeError:
         # The reader of our output has gone (`| head`): nothing is wrong, and nothing more can be said.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+        return 0
     except Exception as error:
         if os.environ.get("AGGREGATOR_DEBUG"):
             raise
         _say(f"unexpected {type(error).__name__}: {error}; set AGGREGATOR_DEBUG=1 to see where, and report it")
-        sys.exit(1)
-    sys.exit(status if isinstance(status, int) else 0)
+        return 1
+    return status if isinstance(status, int) else 0
+
+
+def _leave(status: int) -> None:
+    """Exit. Fetches still under way are dropped: Python would wait for their threads until they time out."""
+    if any(thread.name.startswith("fetch") for thread in threading.enumerate()):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    sys.exit(status)
 
 
 def _say(message: str) -> None:

@@ -32,7 +32,9 @@ def check(app: App, *, repair: bool) -> None:
 
     findings = maintenance.check(app.archive(), click.echo)
     if findings and repair:
-        maintenance.repair(app.archive(write=True), click.echo)
+        from aggregator.relate import recalculate
+
+        maintenance.repair(app.archive(write=True), click.echo, recalculate)
         findings = maintenance.check(app.archive(), click.echo)
     if findings:
         for line in findings:

@@ -31,7 +31,7 @@ def show(app: App, article_id: int, form: str, *, evidence: bool, revisions: boo
         found = tags.of(connection, [article_id]).get(article_id)
         past = articles.history(connection, article_id) if revisions else []
         place = places(connection, [article_id])[article_id]
-        copy = _reprint_of(connection, article, found, place)
+        copy = _reprint_of(connection, article, place)
     if form == "json":
         _print_json(article, found, past, place, copy)
         return
@@ -40,18 +40,17 @@ def show(app: App, article_id: int, form: str, *, evidence: bool, revisions: boo
     output.page("\n".join(_lines(article, found, past, place, copy, evidence=evidence)))
 
 
-def _reprint_of(connection: Any, article: Article, found: Tags | None, place: Any) -> list[str]:
+def _reprint_of(connection: Any, article: Article, place: Any) -> list[str]:
     """What a reprint changed of its original, in words."""
+    if place.reprint_of is None:
+        return []
     from aggregator.store import articles, tags
     from aggregator.wording import alterations
 
-    if place.reprint_of is None:
-        return []
     original = articles.get(connection, place.reprint_of)
     if original is None:
         return []
-    theirs = tags.of(connection, [original.id]).get(original.id)
-    return alterations(original, article, theirs, found)
+    return alterations(original, article, tags.of(connection, [original.id]).get(original.id))
 
 
 def _print_json(article: Article, found: Tags | None, past: list[Article], place: Any, copy: list[str]) -> None:

@@ -24,11 +24,12 @@ import httpx
 
 from aggregator import addresses, polite
 from aggregator.errors import FetchError
+from aggregator.fetch.challenge import is_challenge
 from aggregator.fetch.guard import Exceptions, brief, check_url
 from aggregator.fetch.hosts import HostLimits
 from aggregator.fetch.inflate import body, coding_of, too_big
 from aggregator.fetch.localfile import read_file
-from aggregator.fetch.transport import GuardedTransport
+from aggregator.fetch.transport import CONNECTIONS, GuardedTransport, Stale
 from aggregator.model import Fetched, Validators
 
 MAX_REDIRECTS = 5
@@ -45,6 +46,7 @@ LONGEST_HOLD = timedelta(minutes=15)
 FEED_TYPES = "application/atom+xml, application/rss+xml, application/feed+json, application/xml;q=0.9, */*;q=0.5"
 PAGE_TYPES = "text/html, application/xhtml+xml, */*;q=0.5"
 
+_FEEDS = FEED_TYPES.encode()
 _REDIRECTS = {301, 302, 303, 307, 308}
 _PERMANENT = {301, 308}
 _GOOD = {200, 201, 203}
@@ -168,7 +170,7 @@ class Fetcher:
         host = _host(hop.url)
         transport = self._borrow(hop.url.scheme)
         try:
-            response = transport.handle_request(request)
+            response = _sent(transport, request)
             try:
                 if len(response.headers.raw) > MAX_HEADERS:
                     raise FetchError(f"{host} sent {len(response.headers.raw)} header lines.", "protocol")
@@ -228,7 +230,11 @@ class Fetcher:
         status, now = response.status_code, asked.now
         if status in _GOOD or (status == HTTPStatus.NOT_MODIFIED and asked.validators != _NO_VALIDATORS):
             return
-        wait = polite.retry_after(_header(response, "retry-after"), now)
+        wait = _retry_after(response, now)
+        if _header(response, "cf-mitigated") == "challenge":
+            raise FetchError(
+                f"{_host(hop.url)} shows a challenge page to robots; ask its owner.", "challenge", code=status
+            )
         if status == HTTPStatus.TOO_MANY_REQUESTS:
             self.hosts.hold(hop.url, now + min(max(wait or THROTTLED, THROTTLED), LONGEST_HOLD))
         raise _status_error(_host(hop.url), status, wait, redirected=bool(hop.seen))
@@ -237,6 +243,10 @@ class Fetcher:
         host = _host(hop.url)
         unchanged = response.status_code == HTTPStatus.NOT_MODIFIED
         content = self._body(response, host, 0 if unchanged else asked.max_size, deadline)
+        if asked.accept == _FEEDS and is_challenge(content):
+            raise FetchError(
+                f"{host} shows a challenge page to robots instead of the feed; ask its owner.", "challenge"
+            )
         given = _validators(response)
         if unchanged:
             had = asked.validators
@@ -248,7 +258,7 @@ class Fetcher:
             body=content,
             content_type=_header(response, "content-type"),
             validators=given,
-            retry_after=polite.retry_after(_header(response, "retry-after"), asked.now),
+            retry_after=_retry_after(response, asked.now),
             max_age=polite.max_age(_header(response, "cache-control")),
             permanent_url=str(hop.url) if moved else None,
         )
@@ -285,6 +295,16 @@ class Fetcher:
 # --- reading answers ------------------------------------------------------------------------------------------------
 
 
+def _sent(transport: httpx.BaseTransport, request: httpx.Request) -> httpx.Response:
+    """The head of the answer; asked again where only kept connections turn out to be closed (each is tried once)."""
+    for _ in range(CONNECTIONS):
+        try:
+            return transport.handle_request(request)
+        except Stale:
+            continue
+    return transport.handle_request(request)
+
+
 def _parse(url: str) -> httpx.URL:
     try:
         parsed = httpx.URL(url)
@@ -315,6 +335,13 @@ def _header(response: httpx.Response, name: str) -> str | None:
     """A header's bytes, one character each; never guessed to be another encoding."""
     wanted = name.encode()
     return next((value.decode("latin-1") for key, value in response.headers.raw if key.lower() == wanted), None)
+
+
+def _retry_after(response: httpx.Response, now: datetime) -> timedelta | None:
+    """Counted from the server's own clock where it tells it: ours or its may be wrong."""
+    return polite.retry_after(
+        _header(response, "retry-after"), polite.http_date(_header(response, "date") or "") or now
+    )
 
 
 def _location(response: httpx.Response) -> str:

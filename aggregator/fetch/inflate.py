@@ -6,10 +6,11 @@ gets a maximum and the rest waits. Only gzip and deflate exist here, one layer o
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Self
 
 from aggregator.errors import FetchError
@@ -24,34 +25,32 @@ _LARGE_ONES = threading.BoundedSemaphore(2)
 
 
 class _Inflater:
-    """One compressed stream, gzip members in a row included."""
+    """One compressed stream, gzip members in a row included; gives what it holds in bounded pieces."""
 
-    def __init__(self, coding: str, host: str, limit: int, room: _Room) -> None:
+    def __init__(self, coding: str, host: str) -> None:
         self._coding = coding
         self._host = host
-        self._limit = limit
-        self._room = room
         self._engine: zlib._Decompress | None = None
-        self.out = bytearray()
+        self._members = 0
 
-    def feed(self, data: bytes) -> None:
-        while data:
+    def pieces(self, data: bytes) -> Iterator[bytes]:
+        """What comes out of `data`; FetchError on damage."""
+        while data and not self._is_padding(data):
             engine = self._engine = self._engine or self._start(data)
             try:
-                self.out += engine.decompress(data, _PIECE)
+                yield engine.decompress(data, _PIECE)
             except zlib.error as error:
-                raise FetchError(
-                    f"{self._host} sent damaged {self._coding} data; it is asked again later.", "encoding"
-                ) from error
-            self._room.claim(len(self.out))
-            if len(self.out) > self._limit:
-                raise too_big(self._host, self._limit)
+                message = f"{self._host} sent damaged {self._coding} data; it is asked again later."
+                raise FetchError(message, "encoding") from error
             data = engine.unconsumed_tail
             if engine.eof:
-                rest, self._engine = engine.unused_data, None
-                if not (self._coding == "gzip" and rest.startswith(_GZIP)):
-                    return  # what follows the last member is padding
-                data = rest
+                data, self._engine = engine.unused_data, None
+                self._members += 1
+
+    def _is_padding(self, data: bytes) -> bool:
+        """Whether this follows the last member and starts no other."""
+        follows = self._members > 0 and self._engine is None
+        return follows and not (self._coding == "gzip" and data.startswith(_GZIP[:1]))
 
     def _start(self, data: bytes) -> zlib._Decompress:
         if self._coding == "gzip":
@@ -60,12 +59,11 @@ class _Inflater:
         wrapped = len(data) > 1 and data[0] & 0x0F == zlib.DEFLATED and int.from_bytes(data[:2], "big") % 31 == 0
         return zlib.decompressobj(15 if wrapped else -15)
 
-    def finish(self) -> bytes:
+    def finish(self) -> None:
+        """FetchError where the stream ends early."""
         if self._engine is not None:
-            raise FetchError(
-                f"{self._host} sent {self._coding} data that ends early; it is asked again later.", "encoding"
-            )
-        return bytes(self.out)
+            message = f"{self._host} sent {self._coding} data that ends early; it is asked again later."
+            raise FetchError(message, "encoding")
 
 
 def too_big(host: str, limit: int) -> FetchError:
@@ -119,18 +117,32 @@ def body(chunks: Iterable[bytes], coding: str | None, host: str, limit: int, dea
     gzip without its label is recognised, text under a gzip label is taken as it is. `deadline` is an instant of the
     monotonic clock.
     """
-    plain = bytearray()
-    inflater: _Inflater | None = None
+    # A list of pieces, not one growing buffer: what is copied again and again in many threads stays with the process.
+    parts: list[bytes] = []
+    size = 0
     with _Room(host, deadline) as room:
-        for chunk in chunks:
-            if inflater is None:
-                plain += chunk
-                room.claim(len(plain))
-                if len(plain) > limit:
-                    raise too_big(host, limit)
-                if len(plain) < 2 or not (coding == "deflate" or plain.startswith(_GZIP)):  # noqa: PLR2004 - a mark
-                    continue
-                inflater = _Inflater(coding or "gzip", host, limit, room)
-                chunk = bytes(plain)  # noqa: PLW2901 - all that has come so far
-            inflater.feed(chunk)
-        return inflater.finish() if inflater else bytes(plain)
+        for part in _plain(chunks, coding, host):
+            parts.append(part)
+            size += len(part)
+            room.claim(size)
+            if size > limit:
+                raise too_big(host, limit)
+        return b"".join(parts)
+
+
+def _plain(chunks: Iterable[bytes], coding: str | None, host: str) -> Iterator[bytes]:
+    """The body's bytes in pieces, decompressed where they are compressed."""
+    source = iter(chunks)
+    head = b""
+    for chunk in source:
+        head += chunk
+        if len(head) > 1:
+            break
+    if coding != "deflate" and not head.startswith(_GZIP):
+        yield head
+        yield from source
+        return
+    inflater = _Inflater(coding or "gzip", host)
+    for chunk in itertools.chain([head] if head else [], source):
+        yield from inflater.pieces(chunk)
+    inflater.finish()

@@ -17,9 +17,7 @@ def read_file(url: str, validators: Validators, max_size: int, *, allowed: bool)
     Raises FetchError, kind `refused` unless `allowed`, kind `missing` or `size` as for a server.
     """
     if not allowed:
-        raise FetchError(
-            "Files are not read as feeds; `network.files: true` in feeds.yaml would allow it.", "refused"
-        )
+        raise FetchError("Files are not read as feeds; `network.files: true` in feeds.yaml would allow it.", "refused")
     parts = urlsplit(url)
     path = unquote(parts.path)
     if parts.netloc not in ("", "localhost") or not path.startswith("/"):

@@ -26,6 +26,9 @@ from aggregator.fetch.guard import Exceptions, address_class
 HEAD_LIMIT = 256 * 1024
 """Bytes before a body begins, informational responses and one read-ahead of 64 kB included."""
 
+CONNECTIONS = 4
+"""Kept open by a transport, which serves one exchange at a time."""
+
 _LOOKUPS = threading.BoundedSemaphore(64)  # look-ups that hang cannot be ended; this many may hang at once
 
 
@@ -40,6 +43,10 @@ def _left(deadline: float | None, host: str) -> float:
     return left
 
 
+class Stale(Exception):
+    """A connection that was kept open had been closed by the server just as it was used again."""
+
+
 class GuardedStream(httpcore.NetworkStream):
     """A connected socket with an end in time and a bound on what may be received."""
 
@@ -48,6 +55,7 @@ class GuardedStream(httpcore.NetworkStream):
         self._host = host
         self._budget = HEAD_LIMIT
         self._fresh = True
+        self._answered = 0
 
     def expect(self, size: int) -> None:
         """After the head: `size` bytes may still come, framing included."""
@@ -62,6 +70,7 @@ class GuardedStream(httpcore.NetworkStream):
             _left(0.0, self._host)
             raise
         except OSError as error:
+            self._check_stale()
             raise FetchError(
                 f"{self._host} broke the connection ({_reason(error)}); it is asked again later.", "connection"
             ) from error
@@ -69,12 +78,22 @@ class GuardedStream(httpcore.NetworkStream):
         if self._budget < 0:
             raise FetchError(f"{self._host} sent more than its answer may hold and was cut off.", "size")
         if self._fresh:
+            if not data:
+                self._check_stale()
             self._fresh = False
+            self._answered += 1
             data = _legible(data)
         return data
 
+    def _check_stale(self) -> None:
+        if self._fresh and self._answered:
+            self.close()
+            raise Stale
+
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Send a request; a new head may follow."""
+        if not buffer:
+            return
         self._budget = HEAD_LIMIT
         self._fresh = True
         self._sock.settimeout(_left(timeout, self._host))
@@ -263,14 +282,17 @@ class _Body(httpx.SyncByteStream):
 
 
 class GuardedTransport(httpx.BaseTransport):
-    """HTTP/1.1 over guarded connections; used by one exchange at a time, so four connections are plenty.
+    """HTTP/1.1 over guarded connections; used by one exchange at a time, so a few connections are plenty.
 
     httpcore looks at each of its connections for each request (reference/performance.md: 50 cost five times 8).
     """
 
     def __init__(self, allow: Exceptions, context: ssl.SSLContext | None = None) -> None:
         self._pool = httpcore.ConnectionPool(
-            ssl_context=context, max_connections=4, keepalive_expiry=15.0, network_backend=GuardedBackend(allow)
+            ssl_context=context,
+            max_connections=CONNECTIONS,
+            keepalive_expiry=15.0,
+            network_backend=GuardedBackend(allow),
         )
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -55,37 +55,27 @@ def find(
     """
     _prepare(connection)
     plan = compiled(connection, query)
-    total, exact = _total(connection, plan, candidates)
-    notes = plan.notes
+    total = _number(connection, plan.select("count(*)", looked_at=False), plan.params)
+    seen = _newest(connection, plan, candidates, 0) if plan.looks and total <= candidates else None
+    exact = not plan.looks
+    if seen is not None:
+        total, exact = len(seen), True
     if rank and plan.match is not None:
-        page = _best(connection, plan, limit, offset)
-        if total > NEWEST:
-            notes = (*notes, f"ranked among the newest {NEWEST:,} of {total:,} matches")
+        page = _best(connection, plan, limit, offset, seen)
     else:
-        page = _newest(connection, plan, limit, offset)
-    if offset == 0 and len(page) < limit:
-        total, exact = len(page), True
+        page = seen[offset : offset + limit] if seen is not None else _newest(connection, plan, limit, offset)
+    if not exact and len(page) < limit and (page or not offset):
+        total, exact = offset + len(page), True
+    notes = plan.notes
+    if rank and plan.match is not None and total > NEWEST:
+        notes = (*notes, f"ranked among the newest {NEWEST:,} of {total:,} matches")
     return Found(_ids(connection, page, dated=not rank), total, exact, notes)
 
 
 def _prepare(connection: sqlite3.Connection) -> None:
     """Give SQLite the function that looks into a text; refused only where it is there already and in use."""
     with suppress(sqlite3.OperationalError):
-        connection.create_function("holds", 3, _holds, deterministic=True)
-
-
-def _holds(title: str, text: str, needle: str) -> bool:
-    return needle in terms.document(title, text) if text else needle in terms.folded(title)
-
-
-def _total(connection: sqlite3.Connection, plan: Plan, candidates: int) -> tuple[int, bool]:
-    """How many articles match, and whether that is exact or an upper bound."""
-    upper = _number(connection, plan.select("count(*)", looked_at=False), plan.params)
-    if not plan.looks or not upper:
-        return upper, True
-    if upper > candidates:
-        return upper, False
-    return _number(connection, plan.select("count(*)"), plan.params), True
+        connection.create_function("holds", 4, terms.holds, deterministic=True)
 
 
 def _number(connection: sqlite3.Connection, sql: str, params: dict[str, Any]) -> int:
@@ -97,20 +87,28 @@ def _newest(connection: sqlite3.Connection, plan: Plan, limit: int, offset: int)
     return [row[0] for row in connection.execute(sql, {**plan.params, "limit": limit, "offset": offset})]
 
 
-def _best(connection: sqlite3.Connection, plan: Plan, limit: int, offset: int) -> list[int]:
-    """By BM25 over unique terms, a term in the title counting once more; candidates are looked at in that order."""
+def _best(
+    connection: sqlite3.Connection, plan: Plan, limit: int, offset: int, seen: list[int] | None
+) -> list[int]:
+    """By BM25 over unique terms, a term in the title counting once more.
+
+    `seen` are all matches where they are known; otherwise texts are looked at in the order of the scores.
+    """
     inner = plan.select("article_fts.rowid AS docid, bm25(article_fts) AS score", looked_at=False)
     rows = connection.execute(
         f"SELECT docid FROM ({inner} ORDER BY article_fts.rowid DESC LIMIT {NEWEST}) ORDER BY score, docid DESC",  # noqa: S608
         {**plan.params, "match": plan.ranking or plan.match},
     ).fetchall()
-    matches = (row[0] for row in rows if not plan.looks or _passes(connection, plan, row[0]))
-    return list(islice(matches, offset, offset + limit))
+    docids: Iterable[int] = (row[0] for row in rows)
+    if seen is not None:
+        docids = filter(frozenset(seen).__contains__, docids)
+    elif plan.looks:
+        docids = (docid for docid in docids if _passes(connection, plan, docid))
+    return list(islice(docids, offset, offset + limit))
 
 
 def _passes(connection: sqlite3.Connection, plan: Plan, docid: int) -> bool:
-    sql = f"SELECT 1 FROM article a WHERE a.docid = :docid AND {' AND '.join(plan.looks)}"  # noqa: S608 - compiled
-    return connection.execute(sql, {**plan.params, "docid": docid}).fetchone() is not None
+    return connection.execute(plan.one(), {**plan.params, "docid": docid}).fetchone() is not None
 
 
 def _ids(connection: sqlite3.Connection, docids: list[int], *, dated: bool) -> tuple[int, ...]:

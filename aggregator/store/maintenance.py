@@ -56,10 +56,8 @@ def reindex(archive: Archive, say: Say) -> None:
     say(f"{archive.name}: {count} articles indexed")
 
 
-def repair(archive: Archive, say: Say) -> None:
-    """Rebuild what can be derived from the articles."""
-    from aggregator.relate import recalculate
-
+def repair(archive: Archive, say: Say, recalculate: Callable[[sa.Connection], object]) -> None:
+    """Rebuild what can be derived from the articles: the index, and by `recalculate` reprints and stories."""
     reindex(archive, say)
     with archive.writing() as connection:
         recalculate(connection)

@@ -21,7 +21,8 @@ MOST_WORDS = 300
 """Words of the vocabulary in one expression; a needle inside more of them is frequent and found by looking."""
 _SCAN = 5_000
 _NOTHING = '"\x80\x80"'  # no document has this term
-_WHEN = "coalesce(a.published, a.first_seen)"
+_WHEN = "coalesce(f.published, f.first_seen)"
+_FACETS = "article f INDEXED BY ix_article_facets"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,22 +45,36 @@ class Plan:
     filters: tuple[str, ...]
     looks: tuple[str, ...]
     params: dict[str, Any]
+    dated: bool = False
     ranking: str | None = None
     notes: tuple[str, ...] = ()
 
     @property
     def docid(self) -> str:
         """The column that is in date order."""
-        return "article_fts.rowid" if self.match is not None else "a.docid"
+        return "article_fts.rowid" if self.match is not None else "f.docid"
 
     def select(self, columns: str, *, looked_at: bool = True) -> str:
-        """The statement for some columns; without `looked_at` texts are not read and the rows are an upper bound."""
-        conditions = [*self.filters, *(self.looks if looked_at else ())]
-        if self.match is None:
-            return f"SELECT {columns} FROM article a WHERE {' AND '.join(conditions) or '1'}"  # noqa: S608 - own text
-        join = " CROSS JOIN article a ON a.docid = article_fts.rowid" if conditions else ""
-        where = " AND ".join(["article_fts MATCH :match", *conditions])
-        return f"SELECT {columns} FROM article_fts{join} WHERE {where}"  # noqa: S608 - own text, values are bound
+        """The statement for some columns; without `looked_at` texts are not read and the rows are an upper bound.
+
+        Filters read a narrow index (`f`), a fifth of a microsecond an article; only looks read the row (`a`).
+        """
+        looks = self.looks if looked_at else ()
+        conditions = [*self.filters, *looks]
+        tables = _FACETS
+        if self.match is not None:
+            tables = f"article_fts CROSS JOIN {_FACETS} ON f.docid = article_fts.rowid" if conditions else "article_fts"
+            conditions.insert(0, "article_fts MATCH :match")
+        if looks:
+            tables += " CROSS JOIN article a ON a.id = f.id"
+        if self.dated:
+            conditions.append(f"{self.docid} BETWEEN :first AND :last")
+        return f"SELECT {columns} FROM {tables} WHERE {' AND '.join(conditions) or '1'}"  # noqa: S608 - values are bound
+
+    def one(self) -> str:
+        """The statement that gives a row when the article `:docid` passes the looks."""
+        tables = f"{_FACETS} CROSS JOIN article a ON a.id = f.id"
+        return f"SELECT 1 FROM {tables} WHERE f.docid = :docid AND {' AND '.join(self.looks)}"  # noqa: S608 - bound
 
 
 def compiled(connection: sqlite3.Connection, query: Node) -> Plan:
@@ -73,7 +88,25 @@ def compiled(connection: sqlite3.Connection, query: Node) -> Plan:
             condition = compiler.condition(part, covered=bound.upper is not None)
             (looks if "holds(" in condition else filters).append(f"({condition})")
     params = compiler.params | ({"match": bound.upper} if bound.upper is not None else {})
-    return Plan(bound.upper, tuple(filters), tuple(looks), params, bound.ranking, tuple(compiler.notes))
+    params |= (dated := _span(connection, query.parts if isinstance(query, And) else (query,)))
+    return Plan(
+        bound.upper, tuple(filters), tuple(looks), params, bool(dated), bound.ranking, tuple(compiler.notes)
+    )
+
+
+def _span(connection: sqlite3.Connection, parts: tuple[Node, ...]) -> dict[str, int]:
+    """The first and last docid of the dates asked for, empty when none are.
+
+    Asked of the index on dates: a docid may stand elsewhere than its article's date (a date corrected later, or one
+    in the future), and the dates themselves are compared too.
+    """
+    since = [_iso(part.instant) for part in parts if isinstance(part, Since)]
+    until = [_iso(part.instant) for part in parts if isinstance(part, Until)]
+    if not since and not until:
+        return {}
+    sql = f"SELECT coalesce(min(docid), 1), coalesce(max(docid), 0) FROM article f WHERE {_WHEN} >= ? AND {_WHEN} < ?"  # noqa: S608
+    first, last = connection.execute(sql, (max(since, default=""), min(until, default="~"))).fetchone()
+    return {"first": first, "last": last}
 
 
 @dataclass
@@ -176,31 +209,32 @@ class _Compiler:
 
     def held(self, node: Text, *, covered: bool) -> str:
         bound = self.bound(node)
-        text = "''" if node.title else "a.text"
-        look = f"holds(a.title, {text}, {self.param(terms.folded(node.needle))})"
+        text = "NULL" if node.title else "a.text"
+        needle = self.param(terms.folded(node.needle))
+        look = f"holds(a.title, {text}, {needle}, f.docid IN article_traditional)"
         if bound.upper is None or (covered and not bound.exact):
             return look
-        listed = f"a.docid IN (SELECT rowid FROM article_fts WHERE article_fts MATCH {self.param(bound.upper)})"
+        listed = f"f.docid IN (SELECT rowid FROM article_fts WHERE article_fts MATCH {self.param(bound.upper)})"
         return listed if bound.exact else f"{listed} AND {look}"
 
     def property(self, name: str, value: str) -> str:
         given = self.param(value)
         match name:
             case "lang":
-                return f"(a.lang = {given} OR a.lang LIKE {given} || '-%')"
+                return f"(f.lang = {given} OR f.lang LIKE {given} || '-%')"
             case "outlet":
                 return self.outlet(value)
             case "feed":
-                return f"a.feed = {given}"
+                return f"f.feed = {given}"
             case "story":
-                return f"a.story_id = CAST({given} AS INTEGER)"
+                return f"f.story_id = CAST({given} AS INTEGER)"
             case "agreement":
                 return (
-                    f"a.id IN (SELECT article_id FROM article_agreement WHERE agreement = {given}"
+                    f"f.id IN (SELECT article_id FROM article_agreement WHERE agreement = {given}"
                     f" UNION SELECT article_id FROM clause_tag WHERE agreement = {given} AND relation = 'discusses')"
                 )
             case _:
-                return f"a.id IN (SELECT article_id FROM clause_tag WHERE clause = {given} AND relation = 'discusses')"
+                return f"f.id IN (SELECT article_id FROM clause_tag WHERE clause = {given} AND relation = 'discusses')"
 
     def outlet(self, value: str) -> str:
         """The outlets of exactly this name in any script and case, else those whose name holds it."""
@@ -210,7 +244,7 @@ class _Compiler:
         chosen = chosen or [name for name in names if wanted in terms.folded(name)]
         if not chosen:
             self.notes.append(f"no outlet is called {value}; `aggregator stats` lists them")
-        return f"a.outlet IN ({', '.join(self.param(name) for name in chosen)})"
+        return f"f.outlet IN ({', '.join(self.param(name) for name in chosen)})"
 
 
 # A loop over the index on outlet, one step for each distinct name (sqlite.org has no skip-scan for DISTINCT).

@@ -145,8 +145,12 @@ article = sa.Table(
     sa.Index(None, "url"),
     sa.Index(None, "content_key"),
     sa.Index(None, "outlet", "docid"),
+    # What search filters by, beside the text: one small index instead of the rows with their texts.
+    sa.Index("ix_article_facets", "docid", "outlet", "lang", "feed", "published", "first_seen"),
     sqlite_autoincrement=False,
 )
+
+sa.Index("ix_article_dated", sa.func.coalesce(article.c.published, article.c.first_seen), article.c.docid)
 
 revision = sa.Table(
     "revision",

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 from enum import IntEnum
 
-from aggregator.tag.lexicon import AgreementRules, Lexicon, Rule
+from aggregator.tag.lexicon import AgreementRules, Lexicon, Rule, live
 
 EARLY = timedelta(hours=48)
 LEAD = 4  # sentences in which an article says what it is about
@@ -59,15 +59,16 @@ def identify(sentences: Sequence[Sentence], lexicon: Lexicon, published: datetim
     title = sentences[0].words if sentences and sentences[0].in_title else 0
     around = [_around(sentences, place, 2) | title for place in range(len(sentences))]
     found = _named(sentences, around, lexicon, published)
-    whole = _around(sentences, 0, len(sentences))
+    whole = _around(sentences, 0, len(sentences)) | (0 if any(found) else lexicon.unnamed)
     near = [_together(found, place, 2) for place in range(len(sentences))]
     for index, rules in enumerate(lexicon.agreements):
-        if not rules.references or early(published, rules):
+        references = live(rules.references, whole)
+        if not references or early(published, rules):
             continue
         for place, sentence in enumerate(sentences):
             # Beside the name of another agreement only the sentence itself can refer to this one.
             words = sentence.words if near[place] - {index} else around[place]
-            if _refers(rules.references, sentence.words, words, whole) and not _means_other(rules, words):
+            if index not in found[place] and _refers(references, sentence.words, words, whole) and not _means_other(rules, words):
                 found[place].add(index)
     return found
 
@@ -90,6 +91,8 @@ def _means_other(rules: AgreementRules, words: int) -> bool:
 
 
 def _together(found: Sequence[set[int]], place: int, reach: int) -> set[int]:
+    if not any(found):
+        return set()
     return {one for names in found[max(0, place - reach) : place + reach + 1] for one in names}
 
 
@@ -116,6 +119,7 @@ class Follow:
         self.attributed = concept["attributed"] | concept["document"]
         self.declaration, self.statement = concept["declaration"], concept["statement"]
         self.others = concept["others"]
+        self.focus: set[int] = set()
         self.seen = sorted({one for names in named for one in names})
         self.kinds = {i: self._kind(i) for i in self.seen}
         self.ordinals = [concept[name] for name in ("first_document", "second_document", "third_document")]
@@ -128,7 +132,7 @@ class Follow:
         """Decide what every sentence is about."""
         if not self.seen:
             return
-        focus = {one for one in self.seen if self._in_focus(one)}
+        self.focus = focus = {one for one in self.seen if self._in_focus(one)}
         current: set[int] = set()
         since = REACH + 1
         first = next(place for place, names in enumerate(self.named) if names)
@@ -141,12 +145,15 @@ class Follow:
                 since = 0
                 level = Level.NAMED
             else:
-                current = self._other_kind(current, sentence)
+                current = self._other_kind(current, sentence) if place > first else current
                 level = self._level(sentence)
                 since = 0 if level == Level.ATTRIBUTED else since + 1
             about = current
-            if place < first and not sentence.in_title:
-                about = {primary} if self._announces(primary, sentence) else set()
+            if place < first:
+                told = self._announces(primary, sentence)
+                if told and sentence.words & self.doc:
+                    current, since = {primary}, 0
+                about = {primary} if told or (sentence.in_title and primary in focus) else current
             for one in about:
                 if level > Level.CARRIED or (level and (one in focus or since <= REACH)):
                     sentence.about[one] = level
@@ -179,7 +186,8 @@ class Follow:
     def _level(self, sentence: Sentence) -> Level:
         if sentence.words & self.attributed:
             return Level.ATTRIBUTED
-        return Level.NONE if sentence.words & self.others else Level.CARRIED
+        party = any(self.lexicon.agreements[one].parties & sentence.words for one in self.seen)
+        return Level.NONE if sentence.words & self.others and not party else Level.CARRIED
 
     def _turn(self, current: set[int], place: int, sentence: Sentence) -> set[int]:
         """What is talked about once a sentence has named agreements."""

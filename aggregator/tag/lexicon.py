@@ -106,6 +106,7 @@ class Lexicon:
         self._bits = _Bits()
         shared = {name: self._bits.bit(words) for name, words in catalogue.concepts.items()}
         self.concept = shared
+        self.unnamed = self._bits.mark("unnamed")
         self.agreements = tuple(self._agreement(one) for one in catalogue.agreements)
         self._blocks = {normal(phrase) for one in catalogue.agreements for phrase in one.lookalikes}
         # What a name is made of says nothing of a clause: `强化气候行动` in the declaration's own title.
@@ -122,9 +123,14 @@ class Lexicon:
     def _gates(self) -> Iterator[str]:
         for one in self.catalogue.agreements:
             lists = {**self.catalogue.concepts, **one.concepts}
-            anchors = [word for cue in one.references for word in cue.groups[0].words]
-            for word in (*one.names, *spelled((*one.topic, *anchors), lists)):
+            for word in (*one.names, *spelled(one.topic, lists)):
                 yield from (normal(form.rstrip("*")) for form in endings(word))
+
+    def may_concern(self, words: int) -> bool:
+        """Whether an article with these words can name or refer to any agreement, or be on its topic."""
+        return any(
+            words & one.named or (one.parties and words & one.parties == one.parties) for one in self.agreements
+        )
 
     def opens(self, text: str) -> bool:
         """Whether a view holds a name or a word of the topic of any agreement: most articles end here."""
@@ -146,18 +152,12 @@ class Lexicon:
                 names.append((start, end))
             if mask:
                 found.append((start, end, mask))
-        if whole := blocks + names:
-            found = [
-                (start, end, mask)
-                for start, end, mask in found
-                if not any(s <= start and end <= e and (s, e) != (start, end) for s, e in whole)
-            ]
-        return found, blocks
+        return (_outside(found, blocks + names, len(text)) if blocks or names else found), blocks
 
     def _agreement(self, one: Agreement) -> AgreementRules:
         lists = {**self.catalogue.concepts, **one.concepts}
         parties = [self._bits.bit(lists[party.lower()]) for party in one.parties]
-        compiled = _Compiler(self._bits, lists, parties, self._bits.mark(f"former {one.id}"))
+        compiled = _Compiler(self._bits, lists, parties, self._bits.mark(f"former {one.id}"), self.unnamed)
         clauses = tuple(compiled.clause(clause) for clause in one.clauses)
         return AgreementRules(
             agreement=one,
@@ -170,6 +170,28 @@ class Lexicon:
             recall=compiled.rules(one.recall),
             clauses=clauses,
         )
+
+
+def _outside(
+    found: list[tuple[int, int, int]], whole: list[tuple[int, int]], length: int
+) -> list[tuple[int, int, int]]:
+    """Words that do not stand strictly inside one of these spans."""
+    covered = bytearray(length)
+    for start, end in whole:
+        covered[start:end] = b"\1" * (end - start)
+    return [
+        (start, end, mask)
+        for start, end, mask in found
+        if not (covered[start] and covered[end - 1])
+        or not any(s <= start and end <= e and (s, e) != (start, end) for s, e in whole)
+    ]
+
+
+def live(rules: Sequence[Rule], whole: int) -> tuple[Rule, ...]:
+    """The rules that can match at all in an article with these words."""
+    return tuple(
+        rule for rule in rules if rule.anchor & whole and not (rule.here | rule.near | rule.anywhere) & ~whole
+    )
 
 
 def _ends(text: str, end: int) -> bool:
@@ -189,6 +211,7 @@ class _Compiler:
     lists: dict[str, tuple[str, ...]]
     parties: list[int]
     former: int
+    unnamed: int
 
     def clause(self, clause: Clause) -> ClauseRules:
         cues, hints, otherwise = self.rules(clause.cues), self.rules(clause.hints), self.rules(clause.otherwise)
@@ -220,4 +243,6 @@ class _Compiler:
             return sum(set(self.parties))
         if group.words == ("@former",):
             return self.former
+        if group.words == ("@unnamed",):
+            return self.unnamed
         return self.bits.bit(spelled(group.words, self.lists))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from aggregator.catalogue import Catalogue
 from aggregator.model import ClauseId, ClauseTag, Evidence, Relation, Tags
 from aggregator.tag.context import Follow, Level, Sentence, early, identify
-from aggregator.tag.lexicon import ClauseRules, Lexicon, Rule
+from aggregator.tag.lexicon import ClauseRules, Lexicon, Rule, live
 from aggregator.tag.view import LEAST, MOST, View, joined, sentences
 
 SHOWN = 3  # quotes a clause
@@ -55,6 +55,7 @@ class _Reading:
     sentences: list[Sentence]
     blocks: list[tuple[int, int]]
     agreements: list[int] = field(default_factory=list)
+    focus: set[int] = field(default_factory=set)
 
 
 class Tagger:
@@ -88,9 +89,13 @@ class Tagger:
         if not self._lexicon.opens(view.text):
             return None
         hits, blocks = self._lexicon.hits(view.text)
+        if not self._lexicon.may_concern(_sum(mask for _start, _end, mask in hits)):
+            return None
         reading = _Reading(view, offset, title, text, self._sentences(view.text, hits, bool(title.strip())), blocks)
         named = identify(reading.sentences, self._lexicon, published)
-        Follow(reading.sentences, named, self._lexicon).settle()
+        follow = Follow(reading.sentences, named, self._lexicon)
+        follow.settle()
+        reading.focus = follow.focus
         reading.agreements = sorted({one for names in named for one in names})
         return reading
 
@@ -99,10 +104,10 @@ class Tagger:
         if found and titled:
             found[0].in_title = True
         place, last = 0, len(found) - 1
-        for hit in sorted(hits):
-            while place < last and found[place].end <= hit[0]:
+        for hit in hits:  # in the order of their ends
+            while place < last and found[place].end < hit[1]:
                 place += 1
-            if found[place].start <= hit[0] and hit[1] <= found[place].end:
+            if found[place].start <= hit[0]:
                 found[place].hits.append(hit)
         elsewhere, denial = self._lexicon.concept["elsewhere"], self._lexicon.concept["denied"]
         for one in found:
@@ -112,7 +117,7 @@ class Tagger:
             one.question = piece.rstrip("\"'”’」』）)").endswith(_QUESTIONS)
             one.breaks = not one.in_title and _is_break(one, text, elsewhere)
             if one.words & denial:
-                _deny(one, text, denial)
+                _deny(one, text, denial, self._lexicon.concept["denied_back"])
         return found
 
     # --- clauses ----------------------------------------------------------------------------------------------------
@@ -120,37 +125,46 @@ class Tagger:
     def _discussed(self, reading: _Reading) -> dict[str, list[_Match]]:
         found: dict[str, list[_Match]] = {}
         masks = [one.words for one in reading.sentences]
+        clauses = {index: self._live(index, _sum(masks)) for index in reading.agreements}
         for place, sentence in enumerate(reading.sentences):
             if not sentence.about or sentence.question:
                 continue
             near = _beside(masks, place, reading.sentences)
             for index, level in sentence.about.items():
-                for rules, match in self._matches(index, place, sentence.words, near, level):
-                    found.setdefault(rules.clause.id, []).append(match)
+                guess = level == Level.ATTRIBUTED and index in reading.focus and not sentence.in_title
+                for rules, rule, worth in self._matches(clauses[index], sentence.words, near, level, guess=guess):
+                    found.setdefault(rules.clause.id, []).append(_Match(place, rule, worth))
+        return found
+
+    def _live(self, index: int, words: int) -> list[ClauseRules]:
+        """The clauses of an agreement with the rules that can match in an article with these words."""
+        found = []
+        for one in self._lexicon.agreements[index].clauses:
+            if one.anchors & words:
+                cues, hints, otherwise = (live(rules, words) for rules in (one.cues, one.hints, one.otherwise))
+                if cues or hints or otherwise:
+                    anchors = _sum(rule.anchor for rule in (*cues, *hints, *otherwise))
+                    found.append(replace(one, cues=cues, hints=hints, otherwise=otherwise, anchors=anchors))
         return found
 
     def _matches(
-        self, index: int, place: int, here: int, near: int, level: Level
-    ) -> Iterator[tuple[ClauseRules, _Match]]:
-        clauses = self._lexicon.agreements[index].clauses
-        clauses = tuple(one for one in clauses if any(rule.matches(here, near) for rule in one.covers)) or clauses
-        open_to = [
-            one
-            for one in clauses
-            if one.anchors & here and not any(rule.matches(here, near) for rule in one.against)
-        ]
+        self, clauses: Sequence[ClauseRules], here: int, near: int, level: Level, *, guess: bool = False
+    ) -> Iterator[tuple[ClauseRules, Rule, float]]:
+        """The clauses a sentence speaks of, each with the rule that says so and what that is worth."""
+        clauses = [one for one in clauses if one.covers and _first(one.covers, here, near)] or clauses
+        open_to = [one for one in clauses if one.anchors & here and not _first(one.against, here, near)]
         found = False
         for rules in open_to:
             if rule := _first(rules.cues, here, near):
                 found = True
-                yield rules, _Match(place, rule, WORTH[level])
+                yield rules, rule, WORTH[level]
             elif level > Level.CARRIED and (rule := _first(rules.hints, here, near)):
                 found = True
-                yield rules, _Match(place, rule, WORTH[level] * HINT)
-        if not found and level > Level.CARRIED and here & self._undertake:
+                yield rules, rule, WORTH[level] * HINT
+        if guess and not found and here & self._undertake:
             for rules in open_to:
                 if rule := _first(rules.otherwise, here, near):
-                    yield rules, _Match(place, rule, WORTH[level] * GUESS)
+                    yield rules, rule, WORTH[level] * GUESS
 
     def _tags(self, reading: _Reading, found: dict[str, list[_Match]], published: datetime | None) -> Tags:
         tags = [self._tag(reading, clause, matches, Relation.DISCUSSES) for clause, matches in found.items()]
@@ -173,12 +187,13 @@ class Tagger:
             masks = [one.words for one in reading.sentences]
             if not rules.parties or not any(mask & topic for mask in masks):
                 continue
+            clauses = self._live(index, _sum(masks))
             for place, sentence in enumerate(reading.sentences):
                 near = _beside(masks, place, reading.sentences)
                 if sentence.about or sentence.question or near & rules.parties != rules.parties:
                     continue
-                for clause, match in self._matches(index, place, sentence.words, near, Level.CARRIED):
-                    found.setdefault(clause.clause.id, []).append(_Match(match.place, match.rule, TOPICAL))
+                for clause, rule, _worth in self._matches(clauses, sentence.words, near, Level.CARRIED):
+                    found.setdefault(clause.clause.id, []).append(_Match(place, rule, TOPICAL))
             if found:
                 return found
         return {}
@@ -211,29 +226,35 @@ class Tagger:
             if early(published, rules) and any(one.words & rules.named for one in reading.sentences):
                 yield Near(rules.agreement.id, "", "named, but the article is dated before it was published")
         masks = [one.words for one in reading.sentences]
+        words = _sum(masks) | _sum(one.denied for one in reading.sentences)
+        clauses = {index: self._live(index, words) for index in reading.agreements}
         for place, sentence in enumerate(reading.sentences):
             whole = sentence.words | sentence.denied
             near = _beside(masks, place, reading.sentences) | whole
             for index in sentence.about or reading.agreements:
-                for rules, match in self._matches(index, place, whole, near, Level.NAMED):
-                    clause = rules.clause.id
-                    if clause in found:
-                        continue
-                    quote = _quote(reading, sentence)
-                    yield Near(clause, quote, _why_not(sentence, index, match))
+                for rules, rule, _worth in self._matches(clauses[index], whole, near, Level.NAMED):
+                    if rules.clause.id not in found:
+                        yield Near(rules.clause.id, _quote(reading, sentence), _why_not(sentence, index, rule))
+
+
+def _sum(masks: Iterable[int]) -> int:
+    words = 0
+    for mask in masks:
+        words |= mask
+    return words
 
 
 def _first(rules: Sequence[Rule], here: int, near: int) -> Rule | None:
     return next((rule for rule in rules if rule.anchor & here and rule.matches(here, near)), None)
 
 
-def _why_not(sentence: Sentence, index: int, match: _Match) -> str:
-    rule = match.rule.cue.text
+def _why_not(sentence: Sentence, index: int, found: Rule) -> str:
+    rule = found.cue.text
     if sentence.question:
         return f"{rule}: a question states nothing"
     if index not in sentence.about:
         return f"{rule}: the sentence is not tied to the agreement"
-    if sentence.denied & match.rule.wanted:
+    if sentence.denied & found.wanted:
         return f"{rule}: denied in this sentence"
     return f"{rule}: only a hint, and the sentence names neither the agreement nor its parties"
 
@@ -264,16 +285,19 @@ def _is_break(one: Sentence, text: str, elsewhere: int) -> bool:
 _PARTS = "，,；;：:。—"
 
 
-def _deny(one: Sentence, text: str, denial: int) -> None:
-    """Take the words of a denied part of a sentence out of it: from the mark before the denial to the one after."""
+def _deny(one: Sentence, text: str, denial: int, backward: int) -> None:
+    """Take the words of a denied part of a sentence out of it: from the mark before the denial to the one after;
+    in English from the denial itself, unless it looks back (`is not mentioned`).
+    """
     denied = []
     for start, end, mask in one.hits:
         if mask & denial:
             latin = text[start].isascii()
-            left = max((text.rfind(mark, one.start, start) for mark in _PARTS), default=-1)
+            left = max(text.rfind(mark, one.start, start) for mark in _PARTS)
+            left = start if latin and not mask & backward else left if left >= 0 else one.start
             ends = [text.find(mark, end, one.end) for mark in ((";", " but ", " though ") if latin else _PARTS)]
             right = min((place for place in ends if place >= 0), default=one.end)
-            denied.append((left if left >= 0 else one.start, right))
+            denied.append((left, right))
     kept, gone = [], 0
     for hit in one.hits:
         if any(left <= hit[0] and hit[1] <= right for left, right in denied) and not hit[2] & denial:

@@ -16,6 +16,7 @@ from aggregator.errors import ParseError
 
 _EXPANDED = 100_000  # characters that a document may ask for through the names it declares; feeds in use need none
 _JUNK = 65_536  # characters in which the root element must begin, after a document type
+_SWALLOWED = 50  # openings of CDATA inside CDATA that are still taken for forgotten ends
 FEED_ROOTS = frozenset({"rss", "feed", "rdf", "channel"})
 
 _ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -23,6 +24,10 @@ _FAULT = re.compile(
     r"<!\[CDATA\[.*?(?:\]\]>|\Z)|<!--.*?(?:-->|\Z)|<(?![A-Za-z_:!/?\x80-\U0010ffff])"
     r"|&(?!(?:amp|lt|gt|quot|apos);)(?:#[xX]?[0-9A-Za-z]{0,40};?|[A-Za-z][\w.-]{0,60};)?",
     re.DOTALL,
+)
+_END = re.compile(
+    r"</(?:title|description|summary|content|content:encoded|link|author|dc:creator|category|guid|id)\s*>",
+    re.IGNORECASE,
 )
 _PROLOG = re.compile(r"<\?.*?\?>|<!--.*?-->|<!DOCTYPE\b[^\[>]*(?:\[(?P<subset>.*?)\]\s*)?>", re.DOTALL | re.IGNORECASE)
 _ELEMENT = re.compile(r"<(?:[A-Za-z_][\w.-]*:)?([A-Za-z_][\w.-]*)(?=[\s/>])")
@@ -38,13 +43,7 @@ def root(text: str) -> tuple[str, int, str]:
 
     The name is "" where there is none. Junk before the root (warnings of a web server) is passed over if a feed follows.
     """
-    position, subset = 0, ""
-    while found := _PROLOG.search(text, position, position + _JUNK * 16):
-        element = _ELEMENT.search(text, position, found.start())
-        if element:
-            break
-        subset += found["subset"] or ""
-        position = found.end()
+    position, subset = _after_prolog(text)
     element = _ELEMENT.search(text, position, position + _JUNK)
     if element is None:
         return "", len(text), subset
@@ -55,6 +54,18 @@ def root(text: str) -> tuple[str, int, str]:
     if later and not re.match(r"\s*<!doctype html", text, re.IGNORECASE):
         return root(text[later.start() :])[0], later.start(), subset
     return name, element.start(), subset
+
+
+def _after_prolog(text: str) -> tuple[int, str]:
+    """Where the first tag may begin, after declarations, instructions, comments and the document type; and its subset."""
+    position, subset = 0, ""
+    while (start := text.find("<", position, position + _JUNK)) >= 0:
+        found = _PROLOG.match(text, start)
+        if found is None:
+            break
+        subset += found["subset"] or ""
+        position = found.end()
+    return position, subset
 
 
 def mend(text: str, subset: str = "") -> str:
@@ -92,7 +103,7 @@ def _joined(found: re.Match[str]) -> str:
 
 def _fixed(fault: str, own: dict[str, str]) -> str:
     if fault.startswith("<"):
-        return fault if len(fault) > 1 else "&lt;"
+        return _section(fault, own)
     if fault.startswith("&#"):
         return _reference(fault)
     name = fault[1:-1]
@@ -100,6 +111,24 @@ def _fixed(fault: str, own: dict[str, str]) -> str:
         return escape(_ILLEGAL.sub("", unescape(own[name])), quote=False)
     char = html.entities.html5.get(f"{name};")
     return escape(char) if char and fault.endswith(";") else "&amp;" + fault[1:]
+
+
+def _section(fault: str, own: dict[str, str]) -> str:
+    """CDATA and comments as they stand; one that does not end ends with the element it is in, and a bare `<` is text."""
+    if fault == "<":
+        return "&lt;"
+    if fault.startswith("<!--"):
+        # No other comment in what follows ends either.
+        return (
+            fault
+            if fault.endswith("-->")
+            else _FAULT.sub(lambda found: _fixed(found[0], own), fault.replace("<!--", "&lt;!--"))
+        )
+    is_swallowing = 1 < fault.count("<![CDATA[") < _SWALLOWED and re.search(r"</(?:item|entry)\s*>", fault)
+    end = _END.search(fault) if is_swallowing or not fault.endswith("]]>") else None
+    if end is None:
+        return fault if fault.endswith("]]>") else fault + "]]>"
+    return fault[: end.start()] + "]]>" + _FAULT.sub(lambda found: _fixed(found[0], own), fault[end.start() :])
 
 
 def _reference(fault: str) -> str:

@@ -12,6 +12,8 @@ import io
 import re
 import xml.sax
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import datetime
 from html import escape
 from typing import Any
 from xml.sax.expatreader import ExpatParser
@@ -22,9 +24,10 @@ import feedparser.api
 from feedparser.sanitizer import _HTMLSanitizer
 
 from aggregator.errors import ParseError
+from aggregator.parse.dates import parse_date
 
 HTML_ELEMENTS = frozenset(_HTMLSanitizer.acceptable_elements)  # those that a title may hold
-_READ_ENTRIES = 10_000  # read of one document, so that a feed of 100,000 entries ends in time
+MAX_ENTRIES = 10_000  # read of one document, so that a feed of 100,000 entries ends in time
 MAX_TAGS = 100  # of one entry
 _MAX_ATTRIBUTES = 100
 _MAX_AUTHOR = 1_000
@@ -33,6 +36,7 @@ _ENTRY_TAG = re.compile(
     r"<!\[CDATA\[.*?(?:\]\]>|\Z)|<!--.*?(?:-->|\Z)|<(/?)((?:[A-Za-z_][\w.-]*:)?(?:item|entry))(?=[\s>/])[^<>]*>",
     re.DOTALL | re.IGNORECASE,
 )
+_ENTRY_END = re.compile(r"</(?:[A-Za-z_][\w.-]*:)?(?:item|entry)\s*>", re.IGNORECASE)
 _HTML_TYPES = {"text/html", "application/xhtml+xml"}
 
 
@@ -42,6 +46,8 @@ def read(text: str) -> tuple[Mapping[str, Any], list[dict[str, Any]], bool]:
     The fields are those of `jsonfeed.fields`. Raises ParseError where not even one entry arrived whole; what else
     feedparser may raise on hostile input is the caller's.
     """
+    if len(_ENTRY_END.findall(text)) > MAX_ENTRIES:
+        text = _newest(text)
     parser = _parsed(text)
     is_atom = (parser.version or "").startswith("atom")
     feed = parser.feeddata
@@ -58,7 +64,7 @@ class _Bounded:
     can_be_relative_uri = feedparser.api.StrictFeedParser.can_be_relative_uri - {"id"}
 
     def _start_item(self: Any, attrs: Any) -> None:
-        if len(self.entries) >= _READ_ENTRIES:
+        if len(self.entries) >= MAX_ENTRIES:
             raise _Stop
         super()._start_item(attrs)  # type: ignore[misc]
 
@@ -92,6 +98,10 @@ class _Bounded:
             is_xhtml = escape and dict.get(self.contentparams, "type") == "application/xhtml+xml"
             self.elementstack[-1][2].append(escape_xml(text) if is_xhtml else text)
 
+    def handle_charref(self: Any, ref: str) -> None:
+        with suppress(ValueError, OverflowError):  # a number beyond Unicode
+            super().handle_charref(ref)  # type: ignore[misc]
+
     def unknown_starttag(self: Any, tag: str, attrs: Any) -> None:
         try:
             super().unknown_starttag(tag, attrs)  # type: ignore[misc]
@@ -118,6 +128,22 @@ class _Loose(_Bounded, feedparser.api.LooseFeedParser):  # type: ignore[misc]
     """The parser for what only resembles XML."""
 
 
+def _newest(text: str) -> str:
+    """The document with no more than the entries that may be read, from its newer end: most feeds begin with the newest."""
+    spans, _ = _entries(text)
+    if len(spans) <= MAX_ENTRIES:
+        return text
+    first, last = (_first_date(text[start:end]) for start, end, _ in (spans[0], spans[-1]))
+    kept = spans[-MAX_ENTRIES:] if first and last and first < last else spans[:MAX_ENTRIES]
+    tail = text[spans[-1][1] :] if kept[-1] is spans[-1] else f"</{kept[-1][2]}>{_envelope(text)[1]}"
+    return text[: spans[0][0]] + text[kept[0][0] : kept[-1][1]] + tail
+
+
+def _first_date(entry: str) -> datetime | None:
+    found = re.search(r"<(?:pubDate|dc:date|published|updated)\b[^<>]*>([^<>]{1,100})<", entry, re.IGNORECASE)
+    return parse_date(found[1], "UTC") if found else None
+
+
 def _parsed(text: str) -> Any:
     """A feedparser parser that has read the text, piece by piece where the whole is no XML."""
     strict = _strict(text)
@@ -137,11 +163,11 @@ def _salvaged(text: str) -> Any:
     spans, is_whole = _entries(text)
     if not spans:
         return _loose(text)
-    if not is_whole:
+    if not is_whole and not _ENTRY_END.search(text):
         raise ParseError("was cut off before its first entry ended")
     opening, closing = _envelope(text)
     parser = _loose(text[: spans[0][0]])
-    for start, end, name in spans[:_READ_ENTRIES]:
+    for start, end, name in spans[:MAX_ENTRIES]:
         piece = f"{opening}{text[start:end]}</{name}>{closing}"
         alone = _strict(piece)
         if alone.exc is not None:
@@ -199,7 +225,7 @@ class _Reader(ExpatParser):
     def reset(self) -> None:
         super().reset()
         self._parser.buffer_text = True  # type: ignore[attr-defined]
-        self._parser.buffer_size = 65_536  # type: ignore[attr-defined]
+        self._parser.buffer_size = 16_384  # type: ignore[attr-defined]
 
 
 def _sax(parser: Any, text: str) -> None:
@@ -214,6 +240,8 @@ def _sax(parser: Any, text: str) -> None:
         reader.parse(source)
     except xml.sax.SAXException as error:
         parser.exc = parser.exc or error
+    finally:
+        reader.__dict__.clear()  # its handlers point back to it: thousands of pieces would wait for the collector
 
 
 # --- from feedparser's words to ours ------------------------------------------------------------------------------------

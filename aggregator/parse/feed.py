@@ -16,21 +16,23 @@ from html import unescape
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from aggregator import jsonfeed, xmlfeed
-from aggregator.charset import decode
-from aggregator.dates import parse_date
 from aggregator.errors import ParseError
-from aggregator.mend import FEED_ROOTS, mend, root
 from aggregator.model import Document, Entry
+from aggregator.parse import jsonfeed, xmlfeed
+from aggregator.parse.charset import decode
+from aggregator.parse.dates import parse_date
+from aggregator.parse.mend import FEED_ROOTS, mend, root
 from aggregator.text import clean
 
-MAX_ENTRIES = 3_000  # kept of one document; Inoreader refuses feeds with more
+MAX_ENTRIES = xmlfeed.MAX_ENTRIES
 _MAX_BODY = 30_000_000  # bytes after decompression of a body that was sent gzipped without saying so
 _MAX_TITLE, _MAX_HTML, _MAX_LINK, _MAX_GUID = 2_000, 2_000_000, 8_000, 2_000
 _NESTED = 100  # entries inside entries; no format allows one
 _PERIODS = {"hourly": 1, "daily": 24, "weekly": 168, "monthly": 730, "yearly": 8766}
 
+_GZIP = b"\x1f\x8b"
 _MAGIC = {
+    _GZIP: "gzip inside gzip",
     b"\x89PNG": "a PNG image",
     b"%PDF": "a PDF",
     b"PK\x03\x04": "a ZIP archive",
@@ -80,7 +82,7 @@ def parse_feed(body: bytes, *, content_type: str | None, url: str, timezone: str
     except ParseError:
         raise
     except (RecursionError, MemoryError) as error:
-        raise ParseError("is nested too deeply, or needs too much memory to parse") from error
+        raise ParseError("is nested too deeply, or needs too much memory to parse", "memory") from error
     except Exception as error:
         # feedparser raises nine kinds of errors on hostile input; whatever it is, only this feed fails.
         raise ParseError(f"could not be read as a feed ({type(error).__name__})") from error
@@ -101,14 +103,8 @@ class _Context:
 
 def _unpacked(body: bytes) -> bytes:
     """The body, gunzipped where it is gzip; refused where it is empty or plainly something else."""
-    if body.startswith(b"\x1f\x8b"):
-        unpacker = zlib.decompressobj(31)
-        try:
-            body = unpacker.decompress(body, _MAX_BODY)
-        except zlib.error as error:
-            raise ParseError("sent gzip data that cannot be unpacked, not a feed") from error
-        if not unpacker.eof:
-            raise ParseError("sent gzip data that is cut off or too large, not a feed")
+    if body.startswith(_GZIP):
+        body = _gunzipped(body)
     if not body.strip(b"\0 \t\r\n\xef\xbb\xbf\xfe\xff"):
         raise ParseError("sent an empty body, not a feed")
     for magic, what in _MAGIC.items():
@@ -117,13 +113,28 @@ def _unpacked(body: bytes) -> bytes:
     return body
 
 
+def _gunzipped(body: bytes) -> bytes:
+    """All members of a gzip body, at most `_MAX_BODY` bytes of them."""
+    pieces: list[bytes] = []
+    while body.startswith(_GZIP):
+        unpacker = zlib.decompressobj(31)
+        try:
+            pieces.append(unpacker.decompress(body, _MAX_BODY - sum(map(len, pieces)) + 1))
+        except zlib.error as error:
+            raise ParseError("sent gzip data that cannot be unpacked, not a feed") from error
+        if not unpacker.eof or sum(map(len, pieces)) > _MAX_BODY:
+            raise ParseError("sent gzip data that is cut off or too large, not a feed")
+        body = unpacker.unused_data
+    return b"".join(pieces)
+
+
 # --- JSON Feed --------------------------------------------------------------------------------------------------
 
 
 def _json(text: str, context: _Context) -> Document:
     feed = jsonfeed.read(text)
     items = [item for item in feed.get("items") or () if isinstance(item, Mapping)]
-    return _document(feed, [jsonfeed.fields(item, feed) for item in items], context)
+    return _document(feed, [jsonfeed.fields(item, feed) for item in items], context, len(items))
 
 
 # --- XML --------------------------------------------------------------------------------------------------------
@@ -133,16 +144,17 @@ def _xml(text: str, context: _Context) -> Document:
     name, start, subset = root(text)
     if name not in FEED_ROOTS:
         raise ParseError(_refusal(name, text))
-    depth = deepest = 0
+    depth = deepest = stated = 0
     for found in _NESTING.finditer(text, start):
         depth += -1 if found[1] else 1
+        stated += not found[1]
         deepest = max(deepest, depth)
     if deepest > _NESTED:
         raise ParseError("nests entries in entries, so it was not read")
     feed, rows, is_atom = xmlfeed.read(mend(text[start:], subset))
     # Atom's relative links belong to the document (RFC 4287, 2); RSS says nothing, and means the site.
     base = context.url if is_atom else _joined(context.url, feed.get("link")) or context.url
-    return _document(feed, rows, replace(context, url=base))
+    return _document(feed, rows, replace(context, url=base), stated)
 
 
 def _refusal(name: str, text: str) -> str:
@@ -154,6 +166,8 @@ def _refusal(name: str, text: str) -> str:
         r"<(?:!doctype html|h1|div|pre|p|meta|title|script)\b", head, re.IGNORECASE
     ):
         return "answered an HTML page, not a feed"
+    if "<!ENTITY" in head:
+        return "declares entities without end, or of a size that is not read (an XML bomb)"
     if name in _OTHER_ROOTS:
         return f"answered {_OTHER_ROOTS[name]}, not a feed"
     if name and head.lstrip().startswith("<"):
@@ -164,12 +178,11 @@ def _refusal(name: str, text: str) -> str:
 # --- from fields to values --------------------------------------------------------------------------------------------
 
 
-def _document(feed: Mapping[str, Any], rows: list[dict[str, Any]], context: _Context) -> Document:
-    entries = [_entry(row, context) for row in rows]
+def _document(feed: Mapping[str, Any], rows: list[dict[str, Any]], context: _Context, stated: int) -> Document:
+    entries = [_entry(row, context) for row in rows[:MAX_ENTRIES]]
     notes = []
-    if len(entries) > MAX_ENTRIES:
-        notes.append(f"has {len(entries)} entries or more, the newest {MAX_ENTRIES} were read")
-        entries = _newest(entries)
+    if stated > len(entries) >= MAX_ENTRIES:
+        notes.append(f"has {stated} entries, of which {MAX_ENTRIES} were read")
     cut = sum(len(entry.html) >= _MAX_HTML for entry in entries)
     if cut:
         notes.append(f"{cut} entries were longer than {_MAX_HTML:,} characters and were cut")
@@ -181,17 +194,6 @@ def _document(feed: Mapping[str, Any], rows: list[dict[str, Any]], context: _Con
         ttl=_ttl(feed),
         notes=tuple(notes),
     )
-
-
-def _newest(entries: list[Entry]) -> list[Entry]:
-    """The newest by date where most have one, else the first, in document order."""
-    dated = sum(entry.published is not None for entry in entries)
-    if dated < len(entries) / 2:
-        return entries[:MAX_ENTRIES]
-    ranked = sorted(
-        range(len(entries)), key=lambda i: (entries[i].published is not None, entries[i].published), reverse=True
-    )
-    return [entries[i] for i in sorted(ranked[:MAX_ENTRIES])]
 
 
 def _entry(row: Mapping[str, Any], context: _Context) -> Entry:

@@ -1,0 +1,163 @@
+"""The article's own page where the feed holds less: which part of it, and whether it is to be believed. Pure.
+
+    page_address ── (fetched elsewhere) ── completed: kept selectors, else trafilatura ── more than the feed's? ── Article
+
+`Article.fulltext` then says which text it holds: `page`, `feed` (the page had no more), or `feed: ` and why the page
+could not be used. trafilatura is the extractor with the best F-score in its own and in other people's comparisons
+(reference/performance.md); it is only imported here, and only when a page has come.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from urllib.parse import urljoin, urlsplit
+
+from bs4 import BeautifulSoup
+
+from aggregator.errors import FetchError
+from aggregator.model import Article, Feed, Fetched
+from aggregator.text import fold
+
+MORE = 1.2
+"""A page counts as fuller from a fifth more text on: less is a caption or a by-line."""
+
+TITLE_SHARE = 0.6
+"""Of a title's character pairs, so many must be on the page: titles are shortened and re-spelled, pages are not swapped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """How an outlet's pages are built: the article's element, and what to take out of it."""
+
+    keep: tuple[str, ...]
+    drop: tuple[str, ...] = ()
+
+
+SITES = {
+    # Two templates: news and military use #article, finance, entertainment and sports #artibody.
+    "sina.com.cn": Site(
+        ("#artibody", "#article"),
+        ("#left_hzh_ad", ".appendQr_wrap", ".app-kaihu-qr", ".tech-quotation", ".article-editor", ".show_author"),
+    ),
+    # The unfolded page, see `page_address`.
+    "guancha.cn": Site((".all-txt",), (".share", ".tags", ".module-comment")),
+}
+_GUANCHA = re.compile(r"(https?://(?:www\.)?guancha\.cn/[^?#]+?/\d{4}_\d\d_\d\d_\d+)\.shtml$")
+_NEXT = re.compile(r"^\s*(?:下一?页|下一頁|后一页|Next(?: page)?)\s*[»›>]*\s*$", re.IGNORECASE)
+
+
+def page_address(url: str) -> str:
+    """Where an article's whole text stands: Guancha folds long ones except on `…_s.shtml` (RSSHub #9335)."""
+    return _GUANCHA.sub(r"\1_s.shtml", url)
+
+
+def completed(
+    article: Article,
+    feed: Feed,
+    get: Callable[[str], Fetched],
+    decode: Callable[[Fetched], str],
+    with_text: Callable[[Article], Article],
+) -> Article:
+    """The article with its page's text where that is fuller, else as it is; `fulltext` says which and why.
+
+    `get` fetches a page (FetchError), `decode` reads its bytes, `with_text` makes the plain text of the HTML.
+    """
+    if not article.link or not article.link.startswith(("http://", "https://")):
+        return replace(article, fulltext="feed: the entry has no link to a page")
+    try:
+        page = get(page_address(article.link))
+        html = extract(decode(page), page.url, feed)
+    except FetchError as error:
+        return replace(article, fulltext=f"feed: {error}")
+    except Exception as error:  # noqa: BLE001 - whatever a page does to the extractors, the feed's text stays
+        return replace(article, fulltext=f"feed: its page could not be read ({type(error).__name__})")
+    fuller = with_text(replace(article, html=html.rstrip("\n") + "\n", text=""))
+    if not _is_about(fuller.text, html, article):
+        return replace(article, fulltext="feed: the page shows something else than the article")
+    if _weight(fuller.text) < MORE * _weight(article.text):
+        return replace(article, fulltext="feed")
+    return replace(fuller, fulltext="page")
+
+
+def extract(html: str, url: str, feed: Feed) -> str:
+    """The article's HTML from its page; raises FetchError (kind `page`) when it is in several parts or not found."""
+    soup = BeautifulSoup(html, "lxml")
+    if _continues(soup, url):
+        raise FetchError("its page is one of several; the whole text is not on it.", "page")
+    site = _site(url)
+    found = _kept(soup, feed.keep or (site.keep if site else ()), (*feed.drop, *(site.drop if site else ())))
+    if not found and not feed.keep:
+        found = _guessed(str(soup), url)
+    if not found:
+        raise FetchError("no article was found on its page.", "page")
+    return found
+
+
+def _site(url: str) -> Site | None:
+    host = urlsplit(url).hostname or ""
+    return next((site for name, site in SITES.items() if host == name or host.endswith("." + name)), None)
+
+
+def _kept(soup: BeautifulSoup, keep: tuple[str, ...], drop: tuple[str, ...]) -> str:
+    """The kept elements' HTML without what is dropped; the first selector that finds something counts."""
+    for selector in drop:
+        for tag in soup.select(selector):
+            tag.decompose()
+    for selector in keep:
+        found = [tag for tag in soup.select(selector) if tag.get_text(strip=True)]
+        if found:
+            outer = [tag for tag in found if not any(other in tag.parents for other in found)]
+            return "\n".join(tag.decode_contents().strip() for tag in outer)
+    return ""
+
+
+def _guessed(html: str, url: str) -> str:
+    """What trafilatura takes for the article, as HTML."""
+    import trafilatura
+
+    found = trafilatura.extract(
+        html, url=url, output_format="html", include_comments=False, include_images=True, include_links=True
+    )
+    body = re.search(r"<body>(.*)</body>", found or "", re.DOTALL)
+    return body.group(1).strip() if body else ""
+
+
+def _continues(soup: BeautifulSoup, url: str) -> bool:
+    """Whether the page says that the article goes on elsewhere."""
+    stem = re.sub(r"(?:_\d{1,2}|_s)?(?:\.\w+)?$", "", urlsplit(url).path)
+    for tag in soup.find_all(["a", "link"], href=True):
+        relations = str(tag.get("rel") or "")
+        if not (("next" in relations.lower()) or _NEXT.match(tag.get_text())):
+            continue
+        target = urlsplit(urljoin(url, str(tag["href"])))
+        same = target.hostname == urlsplit(url).hostname and bool(stem.strip("/")) and target.path.startswith(stem)
+        if same and _is_other(target.geturl(), url):
+            return True
+    return False
+
+
+def _is_other(target: str, url: str) -> bool:
+    return target.partition("#")[0] != url.partition("#")[0]
+
+
+def _is_about(text: str, html: str, article: Article) -> bool:
+    """Whether a page is the article's: most of its title, or a piece of the feed's text, is there."""
+    page = _bare(text + html)
+    title = _bare(article.title)
+    pairs = {title[at : at + 2] for at in range(len(title) - 1)}
+    if pairs and sum(pair in page for pair in pairs) >= TITLE_SHARE * len(pairs) and len(title) > 3:  # noqa: PLR2004
+        return True
+    own = _bare(article.text)
+    pieces = [own[at : at + 12] for at in range(0, max(len(own) - 12, 1), 12)]
+    return not own or sum(piece in page for piece in pieces) * 4 >= len(pieces)
+
+
+def _bare(text: str) -> str:
+    """Letters, digits and characters alone, folded."""
+    return re.sub(r"[\W_]+", "", fold(text))
+
+
+def _weight(text: str) -> int:
+    return len(re.sub(r"\s+", "", text))
