@@ -7,7 +7,7 @@ escaped, `.txt` is not; a variable that was forgotten is an error, never an empt
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import Any
 
@@ -20,13 +20,15 @@ _LINK = re.compile(r"https?://[^\s<>\"'`\\{}|^]+", re.IGNORECASE)
 _LONGEST_LINK = 1500
 
 
-def rendered(package: str, name: str, values: Mapping[str, Any]) -> str:
-    """A template of a package (`aggregator.report`) with its values filled in."""
-    return _environment(package).get_template(name).render(values)
+def rendered(
+    package: str, name: str, values: Mapping[str, Any], *, filters: Mapping[str, Callable[..., Any]] | None = None
+) -> str:
+    """A template of a package (`aggregator.report`) with its values filled in; `filters` are the package's own."""
+    return _environment(package, tuple((filters or {}).items())).get_template(name).render(values)
 
 
 @cache
-def _environment(package: str) -> jinja2.Environment:
+def _environment(package: str, filters: tuple[tuple[str, Callable[..., Any]], ...]) -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader(package),
         autoescape=jinja2.select_autoescape(("html", "xml", "svg"), default_for_string=True, default=False),
@@ -35,7 +37,7 @@ def _environment(package: str) -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"line": line, "web_link": web_link, "marked": marked}
+    environment.filters |= {"line": line, "web_link": web_link, "marked": marked} | dict(filters)
     return environment
 
 
@@ -56,8 +58,8 @@ def marked(text: str, spans: Iterable[tuple[int, int]]) -> Markup:
     """Escaped text with `<mark>` around the spans; overlapping ones are joined, those outside the text left out."""
     text = _UNSHOWN.sub(" ", text)
     parts, at = [Markup()], 0
-    for start, end in sorted(spans):
-        start, end = max(start, at), min(end, len(text))
+    for first, last in sorted(spans):
+        start, end = max(first, at), min(last, len(text))
         if start < end:
             parts += [escape(text[at:start]), Markup("<mark>"), escape(text[start:end]), Markup("</mark>")]
             at = end

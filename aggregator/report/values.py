@@ -159,7 +159,10 @@ class Timeline:
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """One article that speaks of a clause: who, when, where, and the sentence that shows it."""
+    """One article that speaks of a clause: who, when, where, and the sentence that shows it.
+
+    It may stand for others with the same text: `stands_for` counts all of them, `copies` names their outlets.
+    """
 
     article: int
     outlet: str
@@ -174,6 +177,7 @@ class Voice:
     story: int | None = None
     reprint_of: int | None = None
     copies: tuple[str, ...] = ()
+    stands_for: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,13 +16,15 @@ from aggregator.report.values import Count, Down, FeedHealth, Period, Slot, Voic
 from aggregator.store import feeds, tags
 from aggregator.store.filters import Filters, condition
 from aggregator.store.places import places
-from aggregator.store.schema import article, article_agreement, clause_tag
+from aggregator.store.schema import article, article_agreement, clause_tag, place, story, story_alias
 from aggregator.store.schema import feed as feed_table
 
 BY = ("agreement", "clause", "outlet", "lang", "week", "month")
 EVERYTHING = Filters()
 _WHEN = sa.func.coalesce(article.c.published, article.c.first_seen, type_=article.c.first_seen.type)
 _DISCUSSES = clause_tag.c.relation == "discusses"
+_COUNTED = (sa.func.count(), sa.func.count(place.c.reprint_of), sa.func.count(place.c.story_id.distinct()))
+"""Articles, reprints and stories of a source that `_placed` has joined."""
 
 
 # --- counts -----------------------------------------------------------------------------------------------------
@@ -101,6 +103,11 @@ def extent(connection: sa.Connection, filters: Filters = EVERYTHING) -> Period |
     return Period(first, last) if first else None
 
 
+def _placed(source: sa.FromClause) -> sa.FromClause:
+    """Articles beside their place; one that is in no story and reprints none has no place."""
+    return source.outerjoin(place, place.c.article_id == article.c.id)
+
+
 # --- coverage ---------------------------------------------------------------------------------------------------
 
 
@@ -118,9 +125,7 @@ def discussed(
     return {(row[0], row[1] or ""): row[2] for row in connection.execute(query)}
 
 
-def timeline(
-    connection: sa.Connection, subject: str, unit: str, filters: Filters = EVERYTHING
-) -> dict[str, Slot]:
+def timeline(connection: sa.Connection, subject: str, unit: str, filters: Filters = EVERYTHING) -> dict[str, Slot]:
     """First day of a step to what came in it: articles on a clause (`sunnylands-2023/10`) or agreement, and all articles."""
     step = _step(connection, unit)
     if "/" in subject:
@@ -236,20 +241,24 @@ def _evidence(rows: Iterable[Mapping[str, Any]]) -> tuple[Evidence, ...]:
 # --- reprints and stories ---------------------------------------------------------------------------------------
 
 
-_COUNTED = (sa.func.count(), sa.func.count(sa.null()), sa.func.count(sa.null()))
-
-
-def _placed(source: sa.FromClause) -> sa.FromClause:
-    return source
-
-
 def top_stories(connection: sa.Connection, filters: Filters, limit: int) -> tuple[list[int], int]:
     """The stories of a period with articles that discuss a clause, those of most outlets first; and how many there are."""
-    return [], 0
+    discussing = sa.select(clause_tag.c.article_id).where(_DISCUSSES)
+    outlets = sa.func.count(article.c.outlet.distinct())
+    query = (
+        sa.select(place.c.story_id)
+        .select_from(place.join(article, article.c.id == place.c.article_id))
+        .where(place.c.story_id.is_not(None), article.c.id.in_(discussing), condition(filters))
+        .group_by(place.c.story_id)
+    )
+    ranked = query.order_by(outlets.desc(), sa.func.max(_WHEN).desc(), place.c.story_id).limit(limit)
+    number = connection.scalar(sa.select(sa.func.count()).select_from(query.subquery())) or 0
+    return list(connection.scalars(ranked)), number
 
 
-def story_articles(connection: sa.Connection, story: int) -> tuple[str, list[int]]:
-    """A story's headline and its articles; an empty list for an unknown one."""
-    return "", []
-
-
+def story_articles(connection: sa.Connection, identity: int) -> tuple[int, str, list[int]]:
+    """A story's id (that of the story it was merged into, where it was), headline and articles; none for an unknown one."""
+    found = connection.scalar(sa.select(story_alias.c.story_id).where(story_alias.c.old == identity)) or identity
+    headline = connection.scalar(sa.select(story.c.headline).where(story.c.id == found)) or ""
+    query = sa.select(place.c.article_id).where(place.c.story_id == found).order_by(place.c.article_id)
+    return found, headline, list(connection.scalars(query))

@@ -209,3 +209,98 @@ clause_verdict = sa.Table(
     sa.Column("at", Instant, nullable=False),
 )
 """What an analyst said of a tag (`confirm` or `reject`); outlives retagging."""
+
+# --- reprints and stories -----------------------------------------------------------------------------------------
+
+trace = sa.Table(
+    "trace",
+    metadata,
+    sa.Column("article_id", Big, sa.ForeignKey("article.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    sa.Column("at", sa.Integer, nullable=False),
+    sa.Column("print", sa.LargeBinary, nullable=False),
+    sa.Column("face", sa.LargeBinary, nullable=False),
+)
+"""What is kept of each text to compare it: `at` in minutes since 1970, and the packed forms of `dedup`."""
+
+reprint_key = sa.Table(
+    "reprint_key",
+    metadata,
+    sa.Column("key", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("article_id", Big, primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
+)
+"""By which texts find each other: hashes of pieces of text, at most `relations.BUCKET` articles under each."""
+
+story_key = sa.Table(
+    "story_key",
+    metadata,
+    sa.Column("span", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("key", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("article_id", Big, primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
+)
+"""By which articles on one event find each other, kept together by the four days (`span`) they were published in."""
+
+reprint_link = sa.Table(
+    "reprint_link",
+    metadata,
+    sa.Column("a", Big, primary_key=True, autoincrement=False),
+    sa.Column("b", Big, primary_key=True, autoincrement=False),
+    sa.Column("share", sa.Float, nullable=False),
+    sa.Column("of_longer", sa.Float, nullable=False),
+    sa.Index(None, "b"),
+    sqlite_with_rowid=False,
+)
+"""Two articles (a < b) that are one text: the share of the shorter in the longer, and what that is of the longer."""
+
+story_link = sa.Table(
+    "story_link",
+    metadata,
+    sa.Column("a", Big, primary_key=True, autoincrement=False),
+    sa.Column("b", Big, primary_key=True, autoincrement=False),
+    sa.Column("score", sa.Float, nullable=False),
+    sa.Index(None, "b"),
+    sqlite_with_rowid=False,
+)
+"""Two articles (a < b) that may be on one event, with the log odds."""
+
+place = sa.Table(
+    "place",
+    metadata,
+    sa.Column("article_id", Big, sa.ForeignKey("article.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    sa.Column("story_id", Big),
+    sa.Column("reprint_of", Big),
+    sa.Column("share", sa.Float),
+    sa.Index(None, "story_id"),
+    sa.Index(None, "reprint_of"),
+)
+"""Where an article stands: its story, and the original that it reprints; articles without either have no row."""
+
+story = sa.Table(
+    "story",
+    metadata,
+    sa.Column("id", Big, primary_key=True, autoincrement=True),
+    sa.Column("headline", sa.Text, nullable=False),
+    sa.Column("first_seen", Instant, nullable=False),
+    sa.Column("last_seen", Instant, nullable=False),
+    sa.Column("articles", sa.Integer, nullable=False),
+    sa.Index(None, "last_seen"),
+)
+
+story_alias = sa.Table(
+    "story_alias",
+    metadata,
+    sa.Column("old", Big, primary_key=True, autoincrement=False),
+    sa.Column("story_id", Big, nullable=False),
+)
+"""Ids of stories that were merged into an older one."""
+
+relation_verdict = sa.Table(
+    "relation_verdict",
+    metadata,
+    sa.Column("kind", sa.Text, primary_key=True),
+    sa.Column("a", Big, primary_key=True, autoincrement=False),
+    sa.Column("b", Big, primary_key=True, autoincrement=False),
+    sa.Column("at", Instant, nullable=False),
+)
+"""What an analyst said of two articles (a < b): `one story`, `two stories`, `not a reprint`; outlives recalculation."""
