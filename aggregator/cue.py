@@ -2,6 +2,7 @@
 
     @methane & 计划|plan & !@pledge      all in one sentence, and no word of @pledge there
     @methane & ~@ndc                     `~`: in the sentence, or in one next to it
+    @methane & !~@pledge                 ... nor in the sentences next to it
     @document & ^@parties                `^`: anywhere in the article
     @forest                              one group of words is enough
     3 of 电力|交通|建筑|废弃物           so many different ones of these words
@@ -62,8 +63,8 @@ def parse(text: str, line: int = 0) -> Cue:
 
 
 def _group(text: str) -> Group:
-    against, near = text.startswith("!"), text.startswith("~")
-    body = text.lstrip("!~^").strip()
+    body = text.lstrip("!~^")
+    signs, body = text[: len(text) - len(body)], body.strip()
     found = _AT_LEAST.match(body)
     at_least = int(found.group(1)) if found else 1
     words = tuple(word.strip() for word in (body[found.end() :] if found else body).split("|"))
@@ -74,7 +75,7 @@ def _group(text: str) -> Group:
             raise CueProblem(f"{word!r} is no concept's name (letters, digits, - and _)")
     if not 1 <= at_least <= len(words) and not any(word.startswith("@") for word in words):
         raise CueProblem(f"{text!r} asks for more words than it names")
-    return Group(words, against, near, text.startswith("^"), at_least)
+    return Group(words, "!" in signs, "~" in signs, "^" in signs, at_least)
 
 
 def languages(word: str) -> frozenset[str]:

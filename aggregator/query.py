@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from aggregator.errors import QueryError
-from aggregator.text import clean
+from aggregator.text import clean, simplified
 
 MAX_CHARS = 500
 MAX_WORDS = 32
@@ -134,13 +134,14 @@ def mapped(node: Node, change: Callable[[Text], Node]) -> Node:
 
 
 def expanded(node: Node, variants: Mapping[str, Iterable[str]]) -> Node:
-    """The tree with other names beside each word: `variants` maps a word (lower case) to its names in any language.
+    """The tree with other names beside each word: `variants` maps a word, simplified and in lower case, to its names.
 
     A variant knows the word it stands for (`Text.via`), so that a listing can say which one matched.
     """
 
     def change(text: Text) -> Node:
-        others = [name for name in variants.get(text.needle.lower(), ()) if name and name != text.needle]
+        word = simplified(text.needle).lower()
+        others = [name for name in variants.get(word, ()) if simplified(name).lower() != word]
         if not others:
             return text
         added = (replace(text, needle=name, via=text.needle) for name in dict.fromkeys(others))

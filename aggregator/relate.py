@@ -1,19 +1,210 @@
-"""Reprints and stories of newly stored texts."""
+"""Reprints and stories of newly stored texts: find what may belong together, judge it, place it.
+
+    relate ─ link     traces of the new texts; candidates by shared keys; judged pairs become links
+           └ settle   around the new links: originals and reprints, stories; ids stay, merges are remembered
+
+Links depend on the two texts alone and places on links and analysts' words alone, so the order of arrival does not
+matter; an article older than all others becomes the original of its copies when it comes late.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from itertools import islice
 
 import sqlalchemy as sa
 
+from aggregator.dedup import groups, reprint, story
+from aggregator.dedup.groups import Copy
+from aggregator.dedup.reprint import Likeness
 from aggregator.model import Article
+from aggregator.store import articles, relations, stories
+from aggregator.store.relations import Pair, Trace
+
+BATCH = 500
+"""Articles related at a time."""
+FLOOR = groups.STRANGERS
+"""Scores below count as nothing noted."""
+SAME_TEXT, SAID = 6.0, 12.0
+"""Scores of reprints, and of what an analyst put together."""
+AHEAD = timedelta(hours=24)
+"""A date further in the future than this is a mistake; first seen counts instead."""
 
 
 def relate(connection: sa.Connection, stored: Sequence[Article], now: datetime) -> int:
-    """Replaced by the real one."""
-    return 0
+    """Relate new and revised articles to all others, in the transaction that stores them; the number of reprints."""
+    fresh = [_trace(article, now) for article in stored]
+    link(connection, fresh, {article.id: article.text for article in stored})
+    settle(connection, [one.id for one in fresh])
+    placed = relations.placed(connection, [one.id for one in fresh])
+    return sum(1 for _, original in placed.values() if original is not None)
 
 
-def recalculate(connection: sa.Connection) -> None:
-    """Replaced by the real one."""
+def recalculate(connection: sa.Connection, now: datetime | None = None) -> None:
+    """Derive every link and place again from the articles; stories keep their ids, analysts' words hold."""
+    relations.clear(connection)
+    ids = []
+    for batch in _batches(articles.every(connection)):
+        seen = now or max(article.first_seen for article in batch if article.first_seen)
+        link(connection, [_trace(article, seen) for article in batch], {one.id: one.text for one in batch})
+        ids += [article.id for article in batch]
+    relations.link_by_word(connection, SAID)
+    for start in range(0, len(ids), BATCH):
+        settle(connection, ids[start : start + BATCH])
+
+
+def _batches(every: Iterable[Article]) -> Iterator[list[Article]]:
+    source = iter(every)
+    while batch := list(islice(source, BATCH)):
+        yield batch
+
+
+def _trace(article: Article, now: datetime) -> Trace:
+    when = article.when or now
+    if when > now + AHEAD:
+        when = article.first_seen or now
+    when = relations.whole_minute(when)
+    return Trace(article.id, when, reprint.fingerprint(article.text), story.face(article.title, article.text, when))
+
+
+# --- links ------------------------------------------------------------------------------------------------------
+
+
+def link(connection: sa.Connection, fresh: Sequence[Trace], texts: Mapping[int, str]) -> None:
+    """Note what the fresh texts are to all that share a key with them; what was noted of them before is forgotten."""
+    relations.forget(connection, relations.traces(connection, [one.id for one in fresh]).values())
+    copies, copy_keys = _copy_candidates(connection, fresh)
+    events, event_keys = _event_candidates(connection, fresh)
+    known = {one.id: one for one in fresh}
+    known |= relations.traces(connection, {other for pair in copies | events for other in pair} - known.keys())
+    likenesses = _likenesses(connection, copies, known, texts)
+    scores = _scores(events | likenesses.keys(), likenesses, known)
+    relations.put_traces(connection, fresh)
+    relations.put_keys(connection, copy_keys, event_keys)
+    relations.put_links(connection, likenesses, scores)
+
+
+def _copy_candidates(connection: sa.Connection, fresh: Sequence[Trace]) -> tuple[set[Pair], set[Pair]]:
+    """Pairs that share a key, and the keys to enter."""
+    under = relations.under_reprint_keys(connection, {key for one in fresh for key in one.print.keys})
+    pairs, enter = set(), set()
+    for one in fresh:
+        for key in one.print.keys:
+            bucket = under.setdefault(key, [])
+            pairs |= {_pair(one.id, other) for other in bucket if other != one.id}
+            if len(bucket) < relations.BUCKET:
+                bucket.append(one.id)
+                enter.add((key, one.id))
+    return pairs, enter
+
+
+def _event_candidates(connection: sa.Connection, fresh: Sequence[Trace]) -> tuple[set[Pair], set[tuple[int, int, int]]]:
+    """Pairs near in time that share a key, and the keys to enter."""
+    sought: dict[int, set[int]] = defaultdict(set)
+    for one in fresh:
+        for span in relations.spans(one.when):
+            sought[span].update(one.face.seeks(), one.face.keys())
+    under = relations.under_story_keys(connection, sought)
+    pairs, enter = set(), set()
+    for one in fresh:
+        seeks = one.face.seeks()
+        for span in relations.spans(one.when):
+            for key in seeks:
+                pairs |= {_pair(one.id, other) for other in under.get((span, key), ()) if other != one.id}
+        span = relations.span(one.when)
+        for key in one.face.keys():
+            bucket = under.setdefault((span, key), [])
+            if len(bucket) < relations.BUCKET:
+                bucket.append(one.id)
+                enter.add((span, key, one.id))
+    return pairs, enter
+
+
+def _pair(a: int, b: int) -> Pair:
+    return (a, b) if a < b else (b, a)
+
+
+def _likenesses(
+    connection: sa.Connection, pairs: Iterable[Pair], known: Mapping[int, Trace], texts: Mapping[int, str]
+) -> dict[Pair, Likeness]:
+    at_hand = dict(texts)
+
+    def both(a: int, b: int) -> tuple[str, str]:
+        at_hand.update(relations.texts(connection, {a, b} - at_hand.keys()))
+        return at_hand[a], at_hand[b]
+
+    judged = {
+        (a, b): reprint.judge(known[a].print, known[b].print, lambda a=a, b=b: both(a, b))
+        for a, b in pairs
+        if a in known and b in known
+    }
+    return {pair: likeness for pair, likeness in judged.items() if likeness}
+
+
+def _scores(
+    pairs: Iterable[Pair], copies: Mapping[Pair, Likeness], known: Mapping[int, Trace]
+) -> dict[Pair, float]:
+    found = {}
+    for a, b in pairs:
+        if a not in known or b not in known or abs(known[a].when - known[b].when) > story.WINDOW:
+            continue
+        if (likeness := copies.get((a, b))) and not likeness.excerpt:
+            found[a, b] = SAME_TEXT
+            continue
+        _, differ = reprint.conflicts(known[a].print, known[b].print)
+        score = story.attraction(known[a].face, known[b].face, conflict=differ)
+        if score is not None and score > FLOOR:
+            found[a, b] = score
+    return found
+
+
+# --- places -----------------------------------------------------------------------------------------------------
+
+
+def settle(connection: sa.Connection, ids: Collection[int]) -> None:
+    """Place these articles and all that their links reach."""
+    before = relations.placed(connection, ids)
+    together = relations.in_stories(connection, {s for s, _ in before.values() if s is not None})
+    near = set(ids).union(*together.values())
+    likenesses = relations.copies_around(connection, near)
+    scores = relations.scores_around(connection, near, groups.JOINS)
+    members = near | {member for pair in (*likenesses, *scores) for member in pair}
+    words = relations.verdicts(connection, members)
+    original = _originals(connection, members, likenesses, words)
+    clusters = groups.clusters(
+        members,
+        scores,
+        together={*words["one story"], *_near_copies(original, likenesses, scores)} - words["two stories"],
+        apart=words["two stories"],
+    )
+    share = {pair: likeness.share for pair, likeness in likenesses.items()}
+    stories.place(connection, clusters, original, share, scores)
+
+
+def _originals(
+    connection: sa.Connection,
+    members: Collection[int],
+    likenesses: Mapping[Pair, Likeness],
+    words: Mapping[str, Collection[Pair]],
+) -> dict[int, int | None]:
+    linked = {pair: likeness for pair, likeness in likenesses.items() if pair not in words["not a reprint"]}
+    concerned = {member for pair in linked for member in pair}
+    copies = {
+        one.id: Copy(one.when, one.print.length, min(one.print.sample, default=0))
+        for one in relations.traces(connection, concerned).values()
+    }
+    linked = {pair: likeness for pair, likeness in linked.items() if pair[0] in copies and pair[1] in copies}
+    return dict.fromkeys(members) | groups.originals(copies, linked)
+
+
+def _near_copies(
+    original: Mapping[int, int | None], likenesses: Mapping[Pair, Likeness], scores: Mapping[Pair, float]
+) -> set[Pair]:
+    """Reprints within a story's days: linked, and found to have one original."""
+    return {
+        (a, b)
+        for a, b in likenesses.keys() & scores.keys()
+        if (original.get(a) or a) == (original.get(b) or b)
+    }

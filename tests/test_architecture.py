@@ -14,7 +14,7 @@ OWNERS = {
     "ahocorasick_rs": {"tag"},
     "alembic": {"store"},
     "apscheduler": {"daemon.py"},
-    "bs4": {"normalize.py", "fulltext.py", "fetch"},
+    "bs4": {"normalize.py", "fulltext.py", "discover.py"},
     "feedparser": {"parse"},
     "filelock": {"store"},
     "httpx": {"fetch"},

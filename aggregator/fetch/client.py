@@ -339,9 +339,10 @@ def _header(response: httpx.Response, name: str) -> str | None:
 
 def _retry_after(response: httpx.Response, now: datetime) -> timedelta | None:
     """Counted from the server's own clock where it tells it: ours or its may be wrong."""
-    return polite.retry_after(
-        _header(response, "retry-after"), polite.http_date(_header(response, "date") or "") or now
-    )
+    value = _header(response, "retry-after")
+    if value is None:
+        return None
+    return polite.retry_after(value, polite.http_date(_header(response, "date") or "") or now)
 
 
 def _location(response: httpx.Response) -> str:

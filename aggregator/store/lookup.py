@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from aggregator import terms
-from aggregator.errors import ArchiveError, ArchiveVersion
 from aggregator.query import Node
 from aggregator.store.plan import CANDIDATES, Plan, compiled
 
@@ -38,6 +38,82 @@ class Found:
     total: int
     exact: bool = True
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """What a listing shows of one article. `clauses` are those it discusses."""
+
+    id: int
+    feed: str
+    outlet: str
+    title: str
+    url: str | None
+    lang: str | None
+    published: datetime | None
+    first_seen: datetime
+    text: str
+    clauses: tuple[str, ...] = ()
+    agreements: tuple[str, ...] = ()
+    story: int | None = None
+    reprint_of: int | None = None
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[sqlite3.Connection | None]:
+    """A reading connection to an archive's file, in one transaction; None where anything about it is unusual.
+
+    `archive.Archive` then says what is wrong, at the price of its imports.
+    """
+    if not path.is_file():
+        yield None
+        return
+    with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=60)) as connection:
+        connection.isolation_level = None
+        try:
+            connection.execute("BEGIN")
+            found = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+        except sqlite3.DatabaseError:
+            found = None
+        yield connection if found == (SCHEMA,) else None
+
+
+def hits(connection: sqlite3.Connection, ids: Sequence[int]) -> list[Hit]:
+    """The articles with these ids, in this order."""
+    wanted = (json.dumps(list(ids)),)
+    rows = connection.execute(
+        "SELECT id, feed, outlet, title, coalesce(url, link), lang, published, first_seen, text FROM article"
+        " WHERE id IN (SELECT value FROM json_each(?))",
+        wanted,
+    )
+    by_id = {row[0]: row for row in rows}
+    clauses = _several(connection, "clause", "clause_tag", wanted, " AND relation = 'discusses'")
+    agreements = _several(connection, "agreement", "article_agreement", wanted)
+    return [
+        Hit(
+            *row[:6], _instant(row[6]), datetime.fromisoformat(row[7]), row[8],
+            clauses.get(row[0], ()), agreements.get(row[0], ()),
+        )
+        for row in (by_id[identity] for identity in ids if identity in by_id)
+    ]  # fmt: skip
+
+
+def _several(
+    connection: sqlite3.Connection, column: str, table: str, ids: tuple[str], condition: str = ""
+) -> dict[int, tuple[str, ...]]:
+    """The values of a column of each article, in order."""
+    found: dict[int, tuple[str, ...]] = {}
+    sql = (
+        f"SELECT article_id, {column} FROM {table} WHERE article_id IN (SELECT value FROM json_each(?)){condition}"  # noqa: S608
+        f" ORDER BY article_id, {column}"
+    )
+    for identity, value in connection.execute(sql, ids):
+        found[identity] = (*found.get(identity, ()), value)
+    return found
+
+
+def _instant(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
 
 
 def find(

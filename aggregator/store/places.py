@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from aggregator.dedup.provenance import named_sources
+from aggregator.store import relations
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -19,4 +22,9 @@ class Place:
 
 def places(connection: sa.Connection, ids: Sequence[int]) -> dict[int, Place]:
     """The place of each of these articles."""
-    return dict.fromkeys(ids, Place())
+    stands = relations.placed(connection, ids)
+    texts = relations.texts(connection, ids)
+    return {
+        identity: Place(*stands.get(identity, (None, None)), named_sources(texts.get(identity, "")))
+        for identity in ids
+    }

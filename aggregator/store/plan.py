@@ -20,6 +20,7 @@ CANDIDATES = 2_000
 MOST_WORDS = 300
 """Words of the vocabulary in one expression; a needle inside more of them is frequent and found by looking."""
 _SCAN = 5_000
+_IN_STORY = "SELECT article_id FROM story_article WHERE story_id"
 _NOTHING = '"\x80\x80"'  # no document has this term
 _WHEN = "coalesce(f.published, f.first_seen)"
 _FACETS = "article f INDEXED BY ix_article_facets"
@@ -227,7 +228,7 @@ class _Compiler:
             case "feed":
                 return f"f.feed = {given}"
             case "story":
-                return f"f.story_id = CAST({given} AS INTEGER)"
+                return f"f.id IN (SELECT article_id FROM place WHERE story_id = CAST({given} AS INTEGER))"
             case "agreement":
                 return (
                     f"f.id IN (SELECT article_id FROM article_agreement WHERE agreement = {given}"

@@ -18,7 +18,8 @@ from aggregator.tag.view import normal
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A cue in bits: `here` must stand in the sentence, `near` there or beside it, `anywhere` in the article, `against` nowhere in it."""
+    """A cue in bits: `here` must stand in the sentence, `near` there or beside it, `anywhere` in the article, `against` nowhere in it,
+    `against_near` not beside it either."""
 
     cue: Cue
     anchor: int
@@ -26,6 +27,7 @@ class Rule:
     near: int
     anywhere: int
     against: int
+    against_near: int
     counts: tuple[tuple[int, int, bool], ...] = ()
 
     def matches(self, here: int, near: int, whole: int = -1) -> bool:
@@ -37,6 +39,7 @@ class Rule:
             and not self.near & ~near
             and not self.anywhere & ~whole
             and not self.against & here
+            and not self.against_near & near
             and all((members & (near if beside else here)).bit_count() >= least for members, least, beside in self.counts)
         )
 
@@ -128,8 +131,10 @@ class Lexicon:
 
     def may_concern(self, words: int) -> bool:
         """Whether an article with these words can name or refer to any agreement, or be on its topic."""
+        words |= self.unnamed
         return any(
-            words & one.named or (one.parties and words & one.parties == one.parties) for one in self.agreements
+            words & one.named or (one.parties and words & one.parties == one.parties) or live(one.references, words)
+            for one in self.agreements
         )
 
     def opens(self, text: str) -> bool:
@@ -203,6 +208,12 @@ def _ends(text: str, end: int) -> bool:
     return False
 
 
+def _place(group: Group) -> str:
+    if group.against:
+        return "against_near" if group.near else "against"
+    return "near" if group.near else "anywhere" if group.anywhere else "here"
+
+
 @dataclass(frozen=True, slots=True)
 class _Compiler:
     """Turns the cues of one agreement into rules."""
@@ -224,7 +235,7 @@ class _Compiler:
         return tuple(self.rule(cue) for cue in cues)
 
     def rule(self, cue: Cue) -> Rule:
-        sums = dict.fromkeys(("here", "near", "anywhere", "against"), 0)
+        sums = dict.fromkeys(("here", "near", "anywhere", "against", "against_near"), 0)
         counts, anchor = [], 0
         for group in cue.groups:
             if group.at_least > 1:
@@ -233,8 +244,7 @@ class _Compiler:
                 mask = members
             else:
                 mask = self.group(group)
-                place = "against" if group.against else "near" if group.near else "anywhere" if group.anywhere else "here"
-                sums[place] |= mask
+                sums[_place(group)] |= mask
             anchor = anchor or mask
         return Rule(cue, anchor, **sums, counts=tuple(counts))
 

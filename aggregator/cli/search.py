@@ -1,0 +1,255 @@
+"""`search`: ask the archive."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from aggregator.cli import output
+from aggregator.cli.filters import filter_options, moment
+from aggregator.errors import UsageError
+from aggregator.query import And, Field, Node, Or, Since, Text, Until, everything_of, expanded, parse, texts, with_plurals
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from aggregator.app import App
+    from aggregator.store.lookup import Found, Hit
+
+PAGE = 20
+CANDIDATES = 20_000
+"""Texts that may be looked at for an exact count: a tenth of a second."""
+_CHUNK = 500
+
+
+class _QueryCommand(click.Command):
+    """A command whose words may begin with a minus: `search 甲烷 -地铁`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click does; an unknown long option is a mistake, not a word to look for."""
+        known = {name for param in self.params for name in param.opts} | {"--", *self.get_help_option_names(ctx)}
+        for arg in args[: args.index("--")] if "--" in args else args:
+            name = arg.split("=")[0]
+            if name.startswith("--") and name not in known and len(name) > len("--") and not name.startswith("---"):
+                raise click.NoSuchOption(name, possibilities=_near(name, known), ctx=ctx)
+        return super().parse_args(ctx, args)
+
+
+def _near(name: str, known: set[str]) -> list[str]:
+    from difflib import get_close_matches
+
+    return get_close_matches(name, known, 2)
+
+
+@click.command(
+    cls=_QueryCommand,
+    context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]},
+    epilog="""\b
+Words are ANDed; "exact phrase", OR, -not, ( ), title: outlet: feed: lang: clause: story: since: until:
+A word finds every text that holds it, in simplified or traditional characters, upper or lower case.
+
+\b
+Examples:
+  aggregator search 甲烷
+  aggregator search 氣候 -地鐵 since:30d
+  aggregator search '"joint statement" (methane OR 甲烷) lang:en' --rank
+  aggregator search clause:sunnylands-2023/10 --format csv > methane.csv
+  aggregator search 甲烷 --expand
+""",
+)
+@click.argument("query", nargs=-1, type=click.UNPROCESSED)
+@filter_options
+@click.option("--offset", type=click.IntRange(min=0), default=0, metavar="N", help="Pass over the first N.")
+@click.option("--rank", is_flag=True, help="Best matches first (BM25 over the newest 5,000) instead of newest first.")
+@click.option("--expand", is_flag=True, help="Also find the other names, in Chinese and English, of what you name.")
+@click.option("--plurals", is_flag=True, help="Also find the other number of English words: country, countries.")
+@click.option("--format", "form", type=click.Choice(output.FORMATS), default="table", help="How to print.")
+@click.pass_obj
+def search(
+    app: App, query: tuple[str, ...], form: str, offset: int, *, rank: bool, expand: bool, plurals: bool, **filters: Any
+) -> None:
+    """Find articles by words, phrases, clauses and dates, newest first.
+
+    A table shows 20 unless --limit says otherwise; the formats for programs give all.
+    """
+    from aggregator.app import now
+
+    limit = filters["limit"] or (PAGE if form == "table" else sys.maxsize >> 1)
+    tree = everything_of([*([parse(" ".join(query), now())] if query else []), *_filters(filters, now())])
+    if tree == And(()):
+        raise UsageError("there is nothing to look for; give a word, or a filter such as --since 7d")
+    if plurals:
+        tree = with_plurals(tree)
+    if expand:
+        tree = expanded(tree, _names(app))
+    with _reading(app) as connection:
+        from aggregator.store import lookup
+
+        found = lookup.find(
+            connection, tree, limit=limit, offset=offset, rank=rank, candidates=max(CANDIDATES, 2 * limit)
+            if form == "table" else sys.maxsize >> 1,
+        )  # fmt: skip
+        _show(_read(connection, found.ids), texts(tree), form)
+    _tell(found, offset, limit)
+
+
+def _filters(filters: Mapping[str, Any], now: Any) -> list[Node]:
+    """The options as parts of the query; several values of one kind are alternatives."""
+    nodes: list[Node] = []
+    for name in ("agreement", "clause", "outlet"):
+        if filters[name]:
+            nodes.append(Or(tuple(Field(name, value) for value in filters[name])))
+    if filters["lang"]:
+        nodes.append(Field("lang", filters["lang"]))
+    if since := moment(filters["since"], now):
+        nodes.append(Since(since))
+    if until := moment(filters["until"], now):
+        nodes.append(Until(until))
+    return nodes
+
+
+@contextlib.contextmanager
+def _reading(app: App) -> Iterator[sqlite3.Connection]:
+    """SQLite's own connection to the archive, without the half second that SQLAlchemy takes to import if possible."""
+    from aggregator.store import lookup
+
+    path = app.url.removeprefix("sqlite:///")
+    if "://" not in path:
+        with lookup.opened(Path(path).expanduser()) as connection:
+            if connection is not None:
+                yield connection
+                return
+    with app.archive().reading() as wrapped:  # says what is wrong with it
+        if wrapped.dialect.name != "sqlite":
+            raise UsageError("search works on SQLite archives; this one is PostgreSQL")
+        yield wrapped.connection.driver_connection  # type: ignore[misc]
+
+
+def _names(app: App) -> dict[str, tuple[str, ...]]:
+    """For each name of an agreement, a clause or what clauses speak of, the others; folded as search folds.
+
+    A word in several lists takes the shortest: long ones gather what is only related.
+    """
+    from aggregator import catalogue
+    from aggregator.text import simplified
+
+    known = catalogue.load(app.settings.agreements)
+    groups = [one.names for one in known.agreements]
+    groups += [tuple(clause.title.values()) for one in known.agreements for clause in one.clauses]
+    groups += [words for one in (known, *known.agreements) for words in one.concepts.values()]
+    found: dict[str, tuple[str, ...]] = {}
+    for group in groups:
+        names = tuple(word for word in group if not set(word) & set("@*&+()"))
+        for name in names:
+            key = simplified(name).lower()
+            if key not in found or len(found[key]) > len(names):
+                found[key] = names
+    return found
+
+
+def _read(connection: sqlite3.Connection, ids: Sequence[int]) -> Iterator[Hit]:
+    from aggregator.store import lookup
+
+    for start in range(0, len(ids), _CHUNK):
+        yield from lookup.hits(connection, ids[start : start + _CHUNK])
+
+
+# --- showing ----------------------------------------------------------------------------------------------------
+
+
+def _show(found: Iterator[Hit], wanted: Sequence[Text], form: str) -> None:
+    if form == "table":
+        lines = [line for hit in found for line in _lines(hit, wanted)]
+        if lines:
+            output.page("\n".join(lines))
+    else:
+        output.rows((_row(hit, wanted) for hit in found), form)
+
+
+def _needles(wanted: Sequence[Text], *, title: bool) -> list[str]:
+    return [text.needle for text in wanted if title or not text.title]
+
+
+def _row(hit: Hit, wanted: Sequence[Text]) -> dict[str, Any]:
+    """One article for programs; `matched` are the words that stand in it, variants included."""
+    from aggregator.snippet import snippet
+
+    return {
+        "id": hit.id,
+        "published": hit.published and hit.published.isoformat(),
+        "first_seen": hit.first_seen.isoformat(),
+        "outlet": hit.outlet,
+        "feed": hit.feed,
+        "lang": hit.lang,
+        "title": hit.title,
+        "url": hit.url,
+        "story": hit.story,
+        "reprint_of": hit.reprint_of,
+        "clauses": list(hit.clauses),
+        "matched": _matched(hit, wanted),
+        "snippet": snippet(hit.text, _needles(wanted, title=False)).text,
+    }
+
+
+def _matched(hit: Hit, wanted: Sequence[Text]) -> list[str]:
+    from aggregator.snippet import matches
+
+    return [
+        text.needle
+        for text in dict.fromkeys(wanted)
+        if matches(hit.title if text.title else f"{hit.title}\n{hit.text}", [text.needle])
+    ]
+
+
+def _lines(hit: Hit, wanted: Sequence[Text]) -> Iterator[str]:
+    """One article for people: a line of facts with the title, the snippet, and what is known about it."""
+    from aggregator.snippet import fitted, matches, padded, snippet
+
+    room = output.columns()
+    date = f"{hit.published or hit.first_seen:%Y-%m-%d}"
+    head = f"{hit.id:>6}  {date}{' ' if hit.published else '*'} {padded(output.line(hit.outlet), 14)}  "
+    title = fitted(output.line(hit.title), max(room - 37, 20))
+    marked = output.marked(title, matches(title, _needles(wanted, title=True)), colour=_colour())
+    yield output.dim(head) + marked
+    piece = snippet(output.line(hit.text), _needles(wanted, title=False), max(room - 8, 20))
+    if piece.text:
+        yield "        " + output.marked(piece.text, piece.spans, colour=_colour())
+    if facts := _facts(hit, wanted):
+        yield output.dim("        " + fitted(" · ".join(facts), room - 8))
+
+
+def _colour() -> bool:
+    return output.coloured()
+
+
+def _facts(hit: Hit, wanted: Sequence[Text]) -> list[str]:
+    facts = [", ".join(hit.clauses)] if hit.clauses else []
+    if hit.story is not None:
+        facts.append(f"story {hit.story}")
+    if hit.reprint_of is not None:
+        facts.append(f"reprint of {hit.reprint_of}")
+    if any(text.via for text in wanted):
+        sources = {text.needle: text.via for text in wanted}
+        variants = [f"{name} (for {sources[name]})" for name in _matched(hit, wanted) if sources[name]]
+        facts += [f"matched {', '.join(variants)}"] if variants else []
+    return facts
+
+
+def _tell(found: Found, offset: int, limit: int) -> None:
+    """How many there are, on stderr."""
+    for note in found.notes:
+        click.echo(f"aggregator: {note}", err=True)
+    total = f"{found.total:,}" if found.exact else f"at most {found.total:,}"
+    if not found.total:
+        click.echo("no article matches", err=True)
+    elif len(found.ids) < found.total:
+        shown = f"{offset + 1:,}–{offset + len(found.ids):,}" if found.ids else "none"
+        more = f"; --offset {offset + limit} for more" if offset + len(found.ids) < found.total else ""
+        click.echo(f"{total} articles, {shown} shown{more}", err=True)
+    else:
+        click.echo(f"{total} article{'s' if found.total > 1 else ''}", err=True)

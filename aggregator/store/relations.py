@@ -1,0 +1,269 @@
+"""What the archive keeps to tell reprints and stories: traces of texts, keys to find them by, links, places.
+
+Every statement touches a bounded number of rows: a key holds at most `BUCKET` articles, stories are looked for within
+days, and nothing is read at start. Lists of numbers are written into the statement: a thousand bound parameters cost
+SQLAlchemy more than SQLite needs for the whole query.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from aggregator.dedup import reprint, story
+from aggregator.dedup.reprint import Fingerprint, Likeness
+from aggregator.dedup.story import Face
+from aggregator.store import schema
+from aggregator.store.schema import article, place, relation_verdict, reprint_key, reprint_link, story_key, story_link, trace
+
+BUCKET = 48
+"""Articles under one key. A key that many texts share is a common phrase or a bulletin's frame."""
+CHUNK = 4000
+"""Numbers in one IN list."""
+SPAN = 4 * 24 * 60
+"""Minutes in a span of `story_key`."""
+MOST_LINKED = 600
+"""Articles of one neighbourhood that are looked at together; beyond it lies a topic and not a story."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+Pair = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """What is kept of one text: its fingerprint and its face."""
+
+    id: int
+    when: datetime
+    print: Fingerprint
+    face: Face
+
+
+def minutes(when: datetime) -> int:
+    """Whole minutes since 1970."""
+    return int((when - _EPOCH).total_seconds() // 60)
+
+
+def instant(at: int) -> datetime:
+    """The instant so many minutes after 1970 began."""
+    return _EPOCH + timedelta(minutes=at)
+
+
+def whole_minute(when: datetime) -> datetime:
+    """The instant as `trace` keeps it, so that a face read again compares as when it was new."""
+    return instant(minutes(when))
+
+
+def traces(connection: sa.Connection, ids: Iterable[int]) -> dict[int, Trace]:
+    """The traces of these articles; those without are left out."""
+    query = sa.select(trace.c.article_id, trace.c.at, trace.c.print, trace.c.face)
+    return {
+        identity: Trace(identity, instant(at), reprint.unpacked(print_), story.unpacked(face, instant(at)))
+        for identity, at, print_, face in _among(connection, query, trace.c.article_id, ids)
+    }
+
+
+def texts(connection: sa.Connection, ids: Iterable[int]) -> dict[int, str]:
+    """The plain texts of these articles."""
+    return dict(tuple(row) for row in _among(connection, sa.select(article.c.id, article.c.text), article.c.id, ids))
+
+
+def put_traces(connection: sa.Connection, fresh: Sequence[Trace]) -> None:
+    """Store traces of articles that have none."""
+    if fresh:
+        rows = [
+            {"article_id": one.id, "at": minutes(one.when), "print": one.print.packed(), "face": one.face.packed()}
+            for one in fresh
+        ]
+        connection.execute(sa.insert(trace), rows)
+
+
+def forget(connection: sa.Connection, old: Collection[Trace]) -> None:
+    """Take out everything that was derived from these texts, except places and what analysts said."""
+    ids = [one.id for one in old]
+    for table, column in (
+        (reprint_link, "a"), (reprint_link, "b"), (story_link, "a"), (story_link, "b"), (trace, "article_id"),
+    ):  # fmt: skip
+        for part in chunked(ids):
+            connection.execute(sa.delete(table).where(table.c[column].in_(part)))
+    for one in old:
+        for key in one.print.keys:
+            connection.execute(sa.delete(reprint_key).where(reprint_key.c.key == key, reprint_key.c.article_id == one.id))
+        span = minutes(one.when) // SPAN
+        mine = (story_key.c.span == span, story_key.c.article_id == one.id, story_key.c.key.in_(one.face.keys()))
+        connection.execute(sa.delete(story_key).where(*mine))
+
+
+def under_reprint_keys(connection: sa.Connection, keys: Iterable[int]) -> dict[int, list[int]]:
+    """The articles under each of these keys."""
+    found: dict[int, list[int]] = defaultdict(list)
+    query = sa.select(reprint_key.c.key, reprint_key.c.article_id)
+    for key, identity in _among(connection, query, reprint_key.c.key, keys):
+        found[key].append(identity)
+    return found
+
+
+def under_story_keys(connection: sa.Connection, keys: Mapping[int, Collection[int]]) -> dict[Pair, list[int]]:
+    """The articles under each key of each span (`keys` maps spans to keys)."""
+    found: dict[Pair, list[int]] = defaultdict(list)
+    for span, wanted in keys.items():
+        query = sa.select(story_key.c.key, story_key.c.article_id).where(story_key.c.span == span)
+        for key, identity in _among(connection, query, story_key.c.key, wanted):
+            found[span, key].append(identity)
+    return found
+
+
+def spans(when: datetime) -> range:
+    """The spans in which articles within the window of a story may lie."""
+    window = int(story.WINDOW.total_seconds() // 60)
+    return range((minutes(when) - window) // SPAN, (minutes(when) + window) // SPAN + 1)
+
+
+def span(when: datetime) -> int:
+    """The span of an instant."""
+    return minutes(when) // SPAN
+
+
+def put_keys(
+    connection: sa.Connection, reprint_keys: Iterable[Pair], story_keys: Iterable[tuple[int, int, int]]
+) -> None:
+    """Enter articles under their keys: (key, article) and (span, key, article). In the order of the index."""
+    _insert(connection, reprint_key, ("key", "article_id"), sorted(reprint_keys))
+    _insert(connection, story_key, ("span", "key", "article_id"), sorted(story_keys))
+
+
+def put_links(
+    connection: sa.Connection, copies: Mapping[Pair, Likeness], scores: Mapping[Pair, float]
+) -> None:
+    """Note what was judged of pairs (a < b)."""
+    if copies:
+        rows = [{"a": a, "b": b, "share": like.share, "of_longer": like.of_longer} for (a, b), like in sorted(copies.items())]
+        connection.execute(sa.insert(reprint_link), rows)
+    if scores:
+        rows = [{"a": a, "b": b, "score": round(score, 4)} for (a, b), score in sorted(scores.items())]
+        connection.execute(sa.insert(story_link), rows)
+
+
+def copies_around(connection: sa.Connection, ids: Collection[int]) -> dict[Pair, Likeness]:
+    """All reprint links among everything that is linked with these articles, near or far."""
+    columns = (reprint_link.c.share, reprint_link.c.of_longer)
+    return {
+        pair: Likeness(share, of_longer)
+        for pair, (share, of_longer) in _around(connection, reprint_link, columns, ids, sa.true()).items()
+    }
+
+
+def scores_around(connection: sa.Connection, ids: Collection[int], above: float) -> dict[Pair, float]:
+    """The story links among everything that is linked with these articles by links above this score."""
+    near = _around(connection, story_link, (story_link.c.score,), ids, story_link.c.score > above)
+    members = {member for pair in near for member in pair}
+    query = sa.select(story_link.c.a, story_link.c.b, story_link.c.score)
+    found = {pair: score for pair, (score,) in near.items()}
+    for a, b, score in _among(connection, query, story_link.c.a, members):
+        if b in members:
+            found[a, b] = score
+    return found
+
+
+def _around(
+    connection: sa.Connection,
+    table: sa.Table,
+    columns: Sequence[sa.Column[float]],
+    ids: Collection[int],
+    condition: sa.ColumnElement[bool],
+) -> dict[Pair, tuple[float, ...]]:
+    found: dict[Pair, tuple[float, ...]] = {}
+    seen, fresh = set(ids), set(ids)
+    while fresh and len(seen) < MOST_LINKED + len(ids):
+        for side in (table.c.a, table.c.b):
+            query = sa.select(table.c.a, table.c.b, *columns).where(condition)
+            for a, b, *values in _among(connection, query, side, fresh):
+                found[a, b] = tuple(values)
+        fresh = {member for pair in found for member in pair} - seen
+        seen |= fresh
+    return found
+
+
+def verdicts(connection: sa.Connection, ids: Collection[int]) -> dict[str, set[Pair]]:
+    """What analysts said of pairs of these articles, by kind."""
+    found: dict[str, set[Pair]] = defaultdict(set)
+    query = sa.select(relation_verdict.c.kind, relation_verdict.c.a, relation_verdict.c.b)
+    for kind, a, b in _among(connection, query, relation_verdict.c.a, ids):
+        found[kind].add((a, b))
+    return found
+
+
+def say(connection: sa.Connection, kind: str, pairs: Iterable[Pair], now: datetime) -> None:
+    """Note an analyst's word on pairs of articles; said twice it is noted once."""
+    for a, b in {(min(pair), max(pair)) for pair in pairs}:
+        here = (relation_verdict.c.a == a, relation_verdict.c.b == b)
+        connection.execute(sa.delete(relation_verdict).where(*here))
+        connection.execute(sa.insert(relation_verdict).values(kind=kind, a=a, b=b, at=now))
+
+
+def link_by_word(connection: sa.Connection, score: float) -> None:
+    """Note a story link for each pair that an analyst put together."""
+    query = sa.select(relation_verdict.c.a, relation_verdict.c.b).where(relation_verdict.c.kind == "one story")
+    for a, b in connection.execute(query).fetchall():
+        connection.execute(sa.delete(story_link).where(story_link.c.a == a, story_link.c.b == b))
+        connection.execute(sa.insert(story_link).values(a=a, b=b, score=score))
+
+
+def placed(connection: sa.Connection, ids: Iterable[int]) -> dict[int, tuple[int | None, int | None]]:
+    """The story and the original of each of these articles that has either."""
+    query = sa.select(place.c.article_id, place.c.story_id, place.c.reprint_of)
+    return {row[0]: (row[1], row[2]) for row in _among(connection, query, place.c.article_id, ids)}
+
+
+def in_stories(connection: sa.Connection, stories: Iterable[int]) -> dict[int, set[int]]:
+    """The articles of these stories."""
+    found: dict[int, set[int]] = defaultdict(set)
+    query = sa.select(place.c.story_id, place.c.article_id)
+    for story_id, identity in _among(connection, query, place.c.story_id, stories):
+        found[story_id].add(identity)
+    return found
+
+
+def put_places(connection: sa.Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Replace the places of these articles (`article_id`, `story_id`, `reprint_of`, `share`)."""
+    if not rows:
+        return
+    for part in chunked([row["article_id"] for row in rows]):
+        connection.execute(sa.delete(place).where(place.c.article_id.in_(part)))
+    kept = [dict(row) for row in rows if row["story_id"] is not None or row["reprint_of"] is not None]
+    if kept:
+        connection.execute(sa.insert(place), kept)
+
+
+def clear(connection: sa.Connection) -> None:
+    """Take out everything derived; what analysts said, the stories and their aliases stay."""
+    for table in (reprint_key, story_key, reprint_link, story_link, trace):
+        connection.execute(sa.delete(table))
+
+
+def _among(
+    connection: sa.Connection, query: sa.Select[Any], column: sa.Column[Any], numbers: Iterable[int]
+) -> Iterator[Any]:
+    for part in chunked(numbers):
+        listed = ",".join(map(str, map(int, part)))
+        yield from connection.execute(query.where(sa.literal_column(f"{column.table.name}.{column.name} IN ({listed})")))
+
+
+def _insert(connection: sa.Connection, table: sa.Table, columns: Sequence[str], rows: Sequence[tuple[int, ...]]) -> None:
+    for start in range(0, len(rows), CHUNK):
+        part = rows[start : start + CHUNK]
+        listed = ",".join(str(row) for row in part)
+        connection.execute(sa.text(f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES {listed}"))  # noqa: S608
+
+
+def chunked(numbers: Iterable[int]) -> Iterator[list[int]]:
+    """The distinct numbers in ascending order, `CHUNK` at a time."""
+    every = sorted(set(numbers))
+    for start in range(0, len(every), CHUNK):
+        yield every[start : start + CHUNK]
+
+

@@ -1,0 +1,187 @@
+"""Stories: their ids through time, their rows, and what is asked of them."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from aggregator.store import relations
+from aggregator.store.relations import Pair
+from aggregator.store.schema import article, place as places, story as table, story_alias, trace
+
+
+def place(
+    connection: sa.Connection,
+    clusters: Sequence[Collection[int]],
+    original: Mapping[int, int | None],
+    share: Mapping[Pair, float],
+    scores: Mapping[Pair, float],
+) -> None:
+    """Write where each article stands. A story's id stays with most of its articles; of two that become one the older
+    id stays and the other is remembered as its alias.
+    """
+    members = {member for cluster in clusters for member in cluster}
+    before = relations.placed(connection, members)
+    ids = _ids(clusters, before)
+    rows = []
+    changed: set[int] = set()
+    for cluster, (identity, merged) in zip(clusters, ids, strict=True):
+        story_id = identity if identity is not None else (_new(connection) if len(cluster) > 1 else None)
+        if merged:
+            _remember(connection, merged, story_id)
+            changed |= merged
+        for member in cluster:
+            of = original.get(member)
+            if before.get(member, (None, None)) != (story_id, of):
+                near = share.get((min(member, of), max(member, of))) if of is not None else None
+                rows.append({"article_id": member, "story_id": story_id, "reprint_of": of, "share": near})
+                changed |= {one for one in (story_id, before.get(member, (None, None))[0]) if one is not None}
+    relations.put_places(connection, rows)
+    _describe(connection, changed, scores)
+
+
+def _ids(
+    clusters: Sequence[Collection[int]], before: Mapping[int, tuple[int | None, int | None]]
+) -> list[tuple[int | None, set[int]]]:
+    """For each cluster the id that it keeps, and the ids of stories that it takes in."""
+    counts: dict[int, Counter[int]] = defaultdict(Counter)
+    for number, cluster in enumerate(clusters):
+        for member in cluster:
+            if (story_id := before.get(member, (None, None))[0]) is not None:
+                counts[story_id][number] += 1
+    won: dict[int, set[int]] = defaultdict(set)
+    for story_id, where in counts.items():
+        best = min(where, key=lambda number: (-where[number], min(clusters[number])))
+        won[best].add(story_id)
+    found = []
+    for number in range(len(clusters)):
+        mine = won.get(number, set())
+        keep = min(mine, default=None)
+        found.append((keep, mine - {keep} if keep is not None else set()))
+    return found
+
+
+def _new(connection: sa.Connection) -> int:
+    """A fresh id: a row filled in by `_describe`. Ids of merged stories are never given again."""
+    last = connection.scalar(sa.select(sa.func.max(table.c.id))) or 0
+    gone = connection.scalar(sa.select(sa.func.max(story_alias.c.old))) or 0
+    identity = max(last, gone) + 1
+    epoch = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
+    connection.execute(
+        sa.insert(table).values(id=identity, headline="", first_seen=epoch, last_seen=epoch, articles=0)
+    )
+    return identity
+
+
+def _remember(connection: sa.Connection, merged: Collection[int], story_id: int | None) -> None:
+    connection.execute(sa.update(story_alias).where(story_alias.c.story_id.in_(merged)).values(story_id=story_id))
+    connection.execute(sa.insert(story_alias), [{"old": old, "story_id": story_id} for old in sorted(merged)])
+
+
+def _describe(connection: sa.Connection, changed: Collection[int], scores: Mapping[Pair, float]) -> None:
+    """Headline, times and size of stories from their articles; stories without articles go."""
+    weight: Counter[int] = Counter()
+    for (a, b), score in scores.items():
+        weight[a] += score  # type: ignore[assignment]
+        weight[b] += score  # type: ignore[assignment]
+    told: dict[int, list[tuple[int, str, datetime, int | None]]] = defaultdict(list)
+    query = (
+        sa.select(places.c.story_id, article.c.id, article.c.title, trace.c.at, places.c.reprint_of)
+        .join(article, article.c.id == places.c.article_id)
+        .join(trace, trace.c.article_id == places.c.article_id)
+    )
+    for part in relations.chunked(changed):
+        for story_id, identity, title, at, of in connection.execute(query.where(places.c.story_id.in_(part))):
+            told[story_id].append((identity, title, relations.instant(at), of))
+    empty = [story_id for story_id in changed if story_id not in told]
+    if empty:
+        connection.execute(sa.delete(table).where(table.c.id.in_(empty)))
+    rows = [
+        {
+            "id_": story_id,
+            "headline": _headline(members, weight),
+            "first_seen": min(when for _, _, when, _ in members),
+            "last_seen": max(when for _, _, when, _ in members),
+            "articles": len(members),
+        }
+        for story_id, members in told.items()
+    ]
+    if rows:
+        connection.execute(
+            sa.update(table)
+            .where(table.c.id == sa.bindparam("id_"))
+            .values({name: sa.bindparam(name) for name in ("headline", "first_seen", "last_seen", "articles")}),
+            rows,
+        )
+
+
+def _headline(members: Sequence[tuple[int, str, datetime, int | None]], weight: Mapping[int, float]) -> str:
+    """The title of the article that most others are close to; originals before reprints, then the earliest."""
+    best = min(members, key=lambda one: (one[3] is not None, -round(weight.get(one[0], 0.0), 3), one[2], one[1]))
+    return best[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A story in a list: `voices` counts texts of their own, `copies` their reprints."""
+
+    id: int
+    headline: str
+    first_seen: datetime
+    last_seen: datetime
+    outlets: tuple[str, ...]
+    articles: tuple[int, ...]
+    voices: int
+    copies: int
+
+
+def resolve(connection: sa.Connection, story_id: int) -> int | None:
+    """The story's present id, through merges; None for an id that never was."""
+    now = connection.scalar(sa.select(story_alias.c.story_id).where(story_alias.c.old == story_id))
+    identity = now if now is not None else story_id
+    return connection.scalar(sa.select(table.c.id).where(table.c.id == identity))
+
+
+def listed(
+    connection: sa.Connection, condition: sa.ColumnElement[bool] | None = None, limit: int = 50
+) -> list[Listed]:
+    """Stories of two articles and more of which one meets the condition on `article`, the latest first."""
+    query = sa.select(table.c.id).where(table.c.articles > 1).order_by(table.c.last_seen.desc(), table.c.id).limit(limit)
+    if condition is not None:
+        meeting = sa.select(places.c.story_id).join(article, article.c.id == places.c.article_id).where(condition)
+        query = query.where(table.c.id.in_(meeting))
+    return told(connection, [identity for (identity,) in connection.execute(query)])
+
+
+def told(connection: sa.Connection, ids: Sequence[int]) -> list[Listed]:
+    """These stories, in this order."""
+    rows = {}
+    for part in relations.chunked(ids):
+        rows |= {row.id: row for row in connection.execute(sa.select(table).where(table.c.id.in_(part)))}
+    members: dict[int, list[tuple[int, str, int | None]]] = defaultdict(list)
+    query = sa.select(places.c.story_id, article.c.id, article.c.outlet, places.c.reprint_of, trace.c.at).join(
+        article, article.c.id == places.c.article_id
+    ).join(trace, trace.c.article_id == article.c.id)
+    for part in relations.chunked(ids):
+        for story_id, identity, outlet, of, _at in connection.execute(
+            query.where(places.c.story_id.in_(part)).order_by(trace.c.at, article.c.id)
+        ):
+            members[story_id].append((identity, outlet, of))
+    return [
+        Listed(
+            identity,
+            rows[identity].headline,
+            rows[identity].first_seen,
+            rows[identity].last_seen,
+            tuple(dict.fromkeys(outlet for _, outlet, _ in members[identity])),
+            tuple(one for one, _, _ in members[identity]),
+            sum(1 for _, _, of in members[identity] if of is None),
+            sum(1 for _, _, of in members[identity] if of is not None),
+        )
+        for identity in ids
+        if identity in rows
+    ]
