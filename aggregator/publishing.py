@@ -37,16 +37,21 @@ Say = Callable[[int, int, str], object]
 
 
 def period_of(connection: sa.Connection, filters: Filters, now: datetime) -> Period:
-    """From `since` to `until`; where the filters do not say, from the first article and to now."""
-    until = filters.until or now
-    if filters.since:
-        since = filters.since
-    else:
-        found = numbers.extent(connection, replace(filters, until=until))
-        since = found.since if found else until - timedelta(days=7)
+    """From `since` to `until`; where the filters do not say, from the first article, and to when we last looked."""
+    found = numbers.extent(connection, filters)
+    until = filters.until or _looked_until(connection, found, now)
+    since = filters.since or (found.since if found else until - timedelta(days=7))
+    if since >= until and not filters.until:
+        until = now
     if since >= until:
         raise UsageError(f"the period is empty: it starts {since:%Y-%m-%d %H:%M} and ends {until:%Y-%m-%d %H:%M} UTC")
     return Period(since, until)
+
+
+def _looked_until(connection: sa.Connection, found: Period | None, now: datetime) -> datetime:
+    """The last poll, or just after the newest article where that is later, as with imports; never the future."""
+    moments = [when for when in (numbers.last_poll(connection), found and found.until + timedelta(seconds=1)) if when]
+    return min(max(moments, default=now), now)
 
 
 def coverage(
@@ -87,7 +92,9 @@ def checked_clause(connection: sa.Connection, catalogue: Catalogue, clause: str)
     if catalogue.clause(clause) is None and not numbers.voices(connection, clause, limit=1):
         agreement = clause.rpartition("/")[0]
         known = catalogue.agreement(agreement)
-        hint = f"{agreement} has the clauses 1 to {len(known.clauses)}" if known else "write it like sunnylands-2023/10"
+        hint = (
+            f"{agreement} has the clauses 1 to {len(known.clauses)}" if known else "write it like sunnylands-2023/10"
+        )
         raise UsageError(f"there is no clause {clause!r}; {hint}")
     return build.name_of(clause, catalogue)
 

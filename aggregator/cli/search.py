@@ -13,7 +13,20 @@ import click
 from aggregator.cli import output
 from aggregator.cli.filters import filter_options, moment
 from aggregator.errors import UsageError
-from aggregator.query import And, Field, Node, Or, Since, Text, Until, everything_of, expanded, parse, texts, with_plurals
+from aggregator.query import (
+    And,
+    Field,
+    Node,
+    Or,
+    Since,
+    Text,
+    Until,
+    everything_of,
+    expanded,
+    parse,
+    texts,
+    with_plurals,
+)
 
 if TYPE_CHECKING:
     import sqlite3
@@ -71,7 +84,15 @@ Examples:
 @click.option("--format", "form", type=click.Choice(output.FORMATS), default="table", help="How to print.")
 @click.pass_obj
 def search(
-    app: App, query: tuple[str, ...], form: str, offset: int, *, rank: bool, expand: bool, plurals: bool, **filters: Any
+    app: App,
+    query: tuple[str, ...],
+    form: str,
+    offset: int,
+    *,
+    rank: bool,
+    expand: bool,
+    plurals: bool,
+    **filters: Any,
 ) -> None:
     """Find articles by words, phrases, clauses and dates, newest first.
 

@@ -160,7 +160,9 @@ def _bars(slot: Slot, unit: str, across: tuple[float, float], down: tuple[int, i
     gap = min(2.0, step / 5)
     own, copied = slot.articles - slot.reprints, slot.reprints
     tall, above = own / most * height, copied / most * height
-    hint = f"{name}: {slot.articles} of {slot.total} articles, {slot.reprints} of them reprints, {slot.outlets} outlets"
+    hint = (
+        f"{name}: {slot.articles} of {slot.total} articles, {slot.reprints} of them reprints, {slot.outlets} outlets"
+    )
     if own:
         boxes.append(Box(x + gap / 2, top + height - tall, step - gap, tall, "bar", hint=hint))
     if copied:

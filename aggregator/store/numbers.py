@@ -7,20 +7,22 @@ UTC days, weeks from Monday, months and years, named by their first day.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
 from aggregator.model import ArticleId, ClauseId, Evidence
 from aggregator.report.values import Count, Down, FeedHealth, Period, Slot, Voice
-from aggregator.store import feeds, tags
+from aggregator.store import feeds, relations, tags
 from aggregator.store.filters import Filters, condition
-from aggregator.store.places import places
 from aggregator.store.schema import article, article_agreement, clause_tag, place, story, story_alias
 from aggregator.store.schema import feed as feed_table
 
 BY = ("agreement", "clause", "outlet", "lang", "week", "month")
 EVERYTHING = Filters()
+ALONE = (None, None)
+"""In no story, and no reprint."""
 _WHEN = sa.func.coalesce(article.c.published, article.c.first_seen, type_=article.c.first_seen.type)
 _DISCUSSES = clause_tag.c.relation == "discusses"
 _COUNTED = (sa.func.count(), sa.func.count(place.c.reprint_of), sa.func.count(place.c.story_id.distinct()))
@@ -157,6 +159,11 @@ def known_outlets(connection: sa.Connection) -> set[str]:
     return set(connection.scalars(sa.select(feed_table.c.outlet).where(feed_table.c.outlet != "")))
 
 
+def last_poll(connection: sa.Connection) -> datetime | None:
+    """When a feed was last asked; None in an archive of imported articles."""
+    return connection.scalar(sa.select(sa.func.max(feed_table.c.last_poll, type_=feed_table.c.last_poll.type)))
+
+
 def downs(connection: sa.Connection, period: Period) -> list[Down]:
     """When feeds were down in a period, with their outlets."""
     outlets = {row[0]: row[1] for row in connection.execute(sa.select(feed_table.c.id, feed_table.c.outlet))}
@@ -203,10 +210,10 @@ def voices_of(connection: sa.Connection, ids: Sequence[int]) -> list[Voice]:
         spoken = _voices(connection, _voiced().where(article.c.id.in_(part), _DISCUSSES).order_by(clause_tag.c.clause))
         quiet = set(part) - {voice.article for voice in spoken}
         rows = connection.execute(sa.select(*columns).where(article.c.id.in_(quiet)))
-        where = places(connection, sorted(quiet))
+        stands = relations.placed(connection, quiet)
         silent = [
             Voice(*row, clause="", relation="", score=0.0, evidence=(),
-                  story=where[row.id].story, reprint_of=where[row.id].reprint_of)
+                  story=stands.get(row.id, ALONE)[0], reprint_of=stands.get(row.id, ALONE)[1])
             for row in rows
         ]  # fmt: skip
         found += [*spoken, *silent]
@@ -222,11 +229,11 @@ def _voiced() -> sa.Select[Any]:
 
 def _voices(connection: sa.Connection, query: sa.Select[Any]) -> list[Voice]:
     rows = connection.execute(query).all()
-    where = places(connection, list(dict.fromkeys(row.id for row in rows)))
+    stands = relations.placed(connection, {row.id for row in rows})
     return [
         Voice(
             ArticleId(row.id), row.outlet, row.title, row.url, row.lang, row.dated, ClauseId(row.clause), row.relation,
-            row.score, _evidence(row.evidence), where[row.id].story, where[row.id].reprint_of,
+            row.score, _evidence(row.evidence), *stands.get(row.id, ALONE),
         )
         for row in rows
     ]  # fmt: skip
