@@ -125,7 +125,7 @@ def report(  # the one place that says what stands in a report, in the order of 
 ) -> Report:
     """Everything of a period, for one page. `base` may narrow it to agreements, outlets and a language."""
     inside = replace(base, since=period.since, until=period.until)
-    wanted = base.agreements or tuple(one.id for one in catalogue.agreements)
+    wanted = base.agreements or tuple(one.id for one in reversed(catalogue.agreements))
     unfiltered = replace(base, agreements=(), clauses=())
     total = len(wanted) + 2
     parts = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, groupby
 
 from aggregator.report.downtime import said
 from aggregator.report.steps import label as step_label
@@ -12,8 +12,10 @@ from aggregator.report.values import Cell, Column, FeedHealth, Matrix, Period, S
 from aggregator.snippet import fitted, width
 
 LEVELS = 5
+NOTHING_READ = "nothing was read"
 _ROW, _CELL, _LABEL = 27, 46, 268
 _CHAR = 6.6  # pixels of a Latin letter at 12 px; a Chinese character takes two
+_TICK = 88  # pixels that the name of a step takes
 _SLANT = math.radians(48)
 
 
@@ -55,6 +57,7 @@ class Figure:
     columns: tuple[Label, ...] = ()
     ticks: tuple[Label, ...] = ()
     lines: tuple[tuple[float, float, float, float], ...] = ()
+    over: bool = False
 
 
 def level(number: int, most: int) -> int:
@@ -62,45 +65,72 @@ def level(number: int, most: int) -> int:
     return 0 if number <= 0 else max(1, math.ceil(LEVELS * math.sqrt(min(number, most) / max(most, 1))))
 
 
-def matrix(found: Matrix, language: str = "en") -> Figure:
-    """The matrix as a heat map: numbers in the cells, totals above, hatched where feeds were down or nothing was read."""
+@dataclass(frozen=True, slots=True)
+class _Grid:
+    """Where the cells of a matrix lie; `over` says that a row's words stand above its cells (for phones)."""
+
+    left: int
+    cell: int
+    row: int
+    head: int
+    over: int = 0
+
+    @property
+    def top(self) -> int:
+        return self.head + 2 * (self.row + self.over) + 8
+
+
+def matrix(found: Matrix, language: str = "en", *, narrow: bool = False) -> Figure:
+    """The matrix as a heat map: numbers in the cells, totals above, hatched where feeds were down or nothing was read.
+
+    `narrow` puts the words above the cells, so that a dozen columns fit a phone.
+    """
     labels = [fitted(column.label, 26) for column in found.columns]
     head = int(max((width(text) * _CHAR for text in labels), default=0) * math.sin(_SLANT)) + 22
-    top = head + 2 * _ROW + 8
-    boxes = [box for place, column in enumerate(found.columns) for box in _column(found, column, place, head, top)]
-    rows = [Label(_LABEL - 10, head + 18, "all articles"), Label(_LABEL - 10, head + _ROW + 18, "feed down")]
-    for place, clause in enumerate(found.clauses):
-        text = f"{clause.number} {clause.titled(language)}"
-        rows.append(Label(_LABEL - 10, top + place * _ROW + 18, fitted(text, 38), text))
+    grid = _Grid(0, 29, 23, head, 18) if narrow else _Grid(_LABEL, _CELL, _ROW, head)
+    boxes = [box for place, column in enumerate(found.columns) for box in _column(found, column, place, grid)]
+    words = [("all articles", ""), ("feed down", "")]
+    words += [(f"{clause.number} {clause.titled(language)}", clause.id) for clause in found.clauses]
+    rows = []
+    for place, (text, _clause) in enumerate(words):
+        y = head + place * (grid.row + grid.over) + (8 if place > 1 else 0)
+        rows.append(
+            Label(0, y + 13, fitted(text, 52), text) if narrow else Label(_LABEL - 10, y + 18, fitted(text, 38), text)
+        )
     columns = [
-        Label(_LABEL + place * _CELL + _CELL / 2 - 2, head - 8, text, found.columns[place].label)
+        Label(grid.left + place * grid.cell + grid.cell / 2 - 2, head - 8, text, found.columns[place].label)
         for place, text in enumerate(labels)
     ]
+    last = int((width(labels[-1]) if labels else 0) * _CHAR * math.cos(_SLANT))
     return Figure(
         f"matrix-{found.agreement}",
         f"Clauses of {found.agreement} by {found.by}: articles that discuss them",
         described(found),
-        _LABEL + len(labels) * _CELL + int((width(labels[-1]) if labels else 0) * _CHAR * math.cos(_SLANT)) + 12,
-        top + len(found.clauses) * _ROW + 6,
+        max(grid.left + len(labels) * grid.cell + last - grid.cell // 2 + 8, 345 if narrow else 0),
+        grid.top + len(found.clauses) * (grid.row + grid.over) + 6,
         tuple(boxes),
         tuple(rows),
         tuple(columns),
+        over=narrow,
     )
 
 
-def _column(found: Matrix, column: Column, place: int, head: int, top: int) -> list[Box]:
-    x, size = _LABEL + place * _CELL, (_CELL - 2, _ROW - 2)
+def _column(found: Matrix, column: Column, place: int, grid: _Grid) -> list[Box]:
+    x, size, each = grid.left + place * grid.cell, (grid.cell - 2, grid.row - 2), grid.row + grid.over
     down = said(column.down) if column.down else ""
+    short = "".join(down.split(" ")[:2]) or "–"
+    hint = f"{column.label}: feed down for {down}" if down else f"{column.label}: no down time known"
+    total = f"{column.label}: {column.total} articles read"
     boxes = [
-        Box(x, head, *size, "total", f"{column.total}", f"{column.label}: {column.total} articles read"),
-        Box(x, head + _ROW, *size, "down" if down else "up", down.split(" ")[0] + down.split(" ")[1] if down else "–",
-            f"{column.label}: feed down for {down}" if down else f"{column.label}: no down time known"),
-    ]  # fmt: skip
+        Box(x, grid.head + grid.over, *size, "total", f"{column.total}", total),
+        Box(x, grid.head + grid.over + each, *size, "down" if down else "up", short, hint),
+    ]
     for row, clause in enumerate(found.clauses):
         cell = found.cell(clause, column)
         kind = "none" if cell.mark == "?" else f"c{level(cell.count, found.most)}"
         hint = f"{clause.number} {clause.titled()}, {column.label}: {sentence(cell, column)}"
-        boxes.append(Box(x, top + row * _ROW, *size, kind, cell.shown.rstrip("!"), hint, hatched=bool(cell.mark)))
+        y = grid.top + row * each + grid.over
+        boxes.append(Box(x, y, *size, kind, cell.shown.rstrip("!"), hint, hatched=bool(cell.mark)))
     return boxes
 
 
@@ -125,17 +155,16 @@ def described(found: Matrix) -> str:
     return " ".join(parts)
 
 
-def timeline(found: Timeline, title: str, *, size: tuple[int, int] = (620, 132)) -> Figure:
-    """Bars a step: original texts dark, reprints light above them; hatched where feeds were down or nothing was read."""
+def timeline(found: Timeline, title: str, *, size: tuple[int, int] = (540, 112)) -> Figure:
+    """Bars a step: original texts dark, reprints light above them; what was missing behind them."""
     total_width, total_height = size
     left, right, top, bottom = 38, 8, 12, 24
     plot_width, plot_height = total_width - left - right, total_height - top - bottom
     step = plot_width / max(len(found.slots), 1)
     most = _round_up(found.most)
-    boxes: list[Box] = []
+    boxes = _gaps(found, left, step, (top, plot_height))
     for place, slot in enumerate(found.slots):
-        x = left + place * step
-        boxes += _bars(slot, found.unit, (x, step), (top, plot_height), most)
+        boxes += _bars(slot, found.unit, (left + place * step, step), (top, plot_height), most)
     base = top + plot_height
     return Figure(
         f"timeline-{found.subject}",
@@ -145,18 +174,42 @@ def timeline(found: Timeline, title: str, *, size: tuple[int, int] = (620, 132))
         total_height,
         tuple(boxes),
         rows=(Label(left - 6, top + 9, str(most)), Label(left - 6, base, "0")),
-        ticks=tuple(_ticks(found, left, step, base + 16)),
+        ticks=tuple(_ticks(found, left, step, base + 16, total_width)),
         lines=((left, top, total_width - right, top), (left, base, total_width - right, base)),
     )
+
+
+def _gaps(found: Timeline, left: float, step: float, down: tuple[int, int]) -> list[Box]:
+    """Each run of steps whose silence may be ours: hatched where nothing was read, a strip where some feeds were down."""
+    boxes: list[Box] = []
+    at = 0
+    for why, run in groupby(found.slots, _silence):
+        slots = list(run)
+        if why:
+            first, last = step_label(slots[0].start, found.unit), step_label(slots[-1].start, found.unit)
+            name = first if len(slots) == 1 else f"{first} to {last}"
+            whole = why == NOTHING_READ
+            kind, height = ("gap", down[1]) if whole else ("partly", 4)
+            boxes.append(
+                Box(left + at * step, down[0], len(slots) * step, height, kind, "", f"{name}: {why}", hatched=whole)
+            )
+        at += len(slots)
+    return boxes
+
+
+def _silence(slot: Slot) -> str:
+    """Why nothing may have been read in a step; empty where all was well."""
+    if not slot.total:
+        return NOTHING_READ
+    if slot.down:
+        return f"feeds down: {', '.join(slot.down[:6])}{' and more' if len(slot.down) > 6 else ''}"  # noqa: PLR2004
+    return ""
 
 
 def _bars(slot: Slot, unit: str, across: tuple[float, float], down: tuple[int, int], most: int) -> list[Box]:
     (x, step), (top, height) = across, down
     name = step_label(slot.start, unit)
     boxes = []
-    if slot.down or not slot.total:
-        why = f"feeds down: {', '.join(slot.down)}" if slot.down else "nothing was read"
-        boxes.append(Box(x, top, step, height, "gap", hint=f"{name}: {why}", hatched=True))
     gap = min(2.0, step / 5)
     own, copied = slot.articles - slot.reprints, slot.reprints
     tall, above = own / most * height, copied / most * height
@@ -170,11 +223,11 @@ def _bars(slot: Slot, unit: str, across: tuple[float, float], down: tuple[int, i
     return boxes
 
 
-def _ticks(found: Timeline, left: float, step: float, y: float) -> list[Label]:
-    """At most seven names of steps below the axis."""
-    every = max(1, math.ceil(len(found.slots) / 7))
+def _ticks(found: Timeline, left: float, step: float, y: float, edge: float) -> list[Label]:
+    """Names of steps below the axis, as many as have room."""
+    every = max(1, math.ceil(len(found.slots) * _TICK / (edge - left)))
     return [
-        Label(left + place * step + step / 2, y, step_label(slot.start, found.unit))
+        Label(min(max(left + place * step + step / 2, 32), edge - 34), y, step_label(slot.start, found.unit))
         for place, slot in zip(count(), found.slots, strict=False)
         if place % every == every // 2
     ]
@@ -190,8 +243,10 @@ def told(found: Timeline) -> str:
         f"{found.articles} articles in {len(spoken)} of {len(found.slots)} {found.unit}s,"
         f" most in {step_label(top.start, found.unit)} ({top.articles})."
     )
-    silent = sum(1 for slot in found.slots if slot.down or not slot.total)
-    return text + (f" In {silent} {found.unit}s feeds were down or nothing was read." if silent else "")
+    partly = sum(1 for slot in found.slots if slot.down and slot.total)
+    silent = sum(1 for slot in found.slots if not slot.total)
+    text += f" Some feeds were down in {partly} {found.unit}s." if partly else ""
+    return text + (f" Nothing was read in {silent} {found.unit}s." if silent else "")
 
 
 def strip(feed: FeedHealth, period: Period, *, size: tuple[int, int] = (240, 16)) -> Figure:

@@ -9,7 +9,7 @@ from itertools import islice
 from aggregator.report.values import Period
 
 UNITS = ("day", "week", "month", "year")
-MOST = 110
+MOST = 70
 """Steps on one axis: what a screen can tell apart."""
 _DAYS = {"day": 1, "week": 7, "month": 30, "year": 365}
 

@@ -249,14 +249,22 @@ def _evidence(rows: Iterable[Mapping[str, Any]]) -> tuple[Evidence, ...]:
 
 
 def top_stories(connection: sa.Connection, filters: Filters, limit: int) -> tuple[list[int], int]:
-    """The stories of a period with articles that discuss a clause, those of most outlets first; and how many there are."""
-    discussing = sa.select(clause_tag.c.article_id).where(_DISCUSSES)
+    """Stories told by several outlets, with an article that meets the filters and discusses a clause, those of most
+    outlets first; and how many there are.
+    """
+    discussing = (
+        sa.select(place.c.story_id)
+        .select_from(place.join(article, article.c.id == place.c.article_id))
+        .join(clause_tag, clause_tag.c.article_id == article.c.id)
+        .where(_DISCUSSES, place.c.story_id.is_not(None), condition(filters))
+    )
     outlets = sa.func.count(article.c.outlet.distinct())
     query = (
         sa.select(place.c.story_id)
         .select_from(place.join(article, article.c.id == place.c.article_id))
-        .where(place.c.story_id.is_not(None), article.c.id.in_(discussing), condition(filters))
+        .where(place.c.story_id.in_(discussing))
         .group_by(place.c.story_id)
+        .having(outlets > 1)
     )
     ranked = query.order_by(outlets.desc(), sa.func.max(_WHEN).desc(), place.c.story_id).limit(limit)
     number = connection.scalar(sa.select(sa.func.count()).select_from(query.subquery())) or 0
