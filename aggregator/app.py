@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -15,11 +15,13 @@ from urllib.parse import urlsplit
 import platformdirs
 
 if TYPE_CHECKING:
-    from aggregator.fetch import NetworkPolicy
+    from aggregator.fetch import Fetcher, NetworkPolicy
     from aggregator.model import Article, Document, Feed, Fetched, Tags, Validators
+    from aggregator.parser_pool import ParserPool
     from aggregator.pipeline import Parts
     from aggregator.settings import Settings
     from aggregator.store.archive import Archive
+    from aggregator.tag import Tagger
 
 
 def now() -> datetime:
@@ -51,7 +53,7 @@ class App:
         named = self.feeds_file or self.environ.get("AGGREGATOR_FEEDS")
         if named:
             return Path(named).expanduser()
-        candidates = (Path("feeds.yaml"), platformdirs.user_config_path("aggregator") / "feeds.yaml")
+        candidates = (Path("feeds.yaml"), user_feeds())
         return next((path for path in candidates if path.is_file()), packaged_feeds())
 
     @cached_property
@@ -66,6 +68,15 @@ class App:
         from aggregator.store.archive import Archive
 
         return Archive.open(self.url, write=write)
+
+    @contextmanager
+    def reaching(self) -> Iterator[tuple[Fetcher, ParserPool]]:
+        """The way out under this configuration's policy, and the parser; closed at the end."""
+        from aggregator.fetch import Fetcher
+        from aggregator.parser_pool import ParserPool
+
+        with Fetcher(_policy(self.settings)) as fetcher, ParserPool() as parser:
+            yield fetcher, parser
 
     @contextmanager
     def parts(self) -> Iterator[Parts]:
@@ -108,12 +119,16 @@ class App:
             yield Parts(archive, fetch, parse, self.tagging(), now, workers=workers, complete=complete)
 
     def tagging(self) -> Callable[[Article], Tags]:
-        """The tagger over the agreements that came along and those that feeds.yaml names."""
-        from aggregator import catalogue
-        from aggregator.tag import Tagger
+        """The tagger over the agreements that came along and those that feeds.yaml names; made when first used."""
 
-        tagger = Tagger(catalogue.load(self.settings.agreements))
-        return lambda article: tagger.tags(article.title, article.text, article.published)
+        @cache
+        def tagger() -> Tagger:
+            from aggregator import catalogue
+            from aggregator.tag import Tagger
+
+            return Tagger(catalogue.load(self.settings.agreements))
+
+        return lambda article: tagger().tags(article.title, article.text, article.published)
 
 
 def _policy(settings: Settings) -> NetworkPolicy:
@@ -134,6 +149,11 @@ def _policy(settings: Settings) -> NetworkPolicy:
 def default_archive() -> Path:
     """`archive.db` in the user's data folder."""
     return platformdirs.user_data_path("aggregator") / "archive.db"
+
+
+def user_feeds() -> Path:
+    """The user's own feeds.yaml, which need not exist."""
+    return platformdirs.user_config_path("aggregator") / "feeds.yaml"
 
 
 def packaged_feeds() -> Path:

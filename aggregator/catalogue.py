@@ -127,7 +127,7 @@ def assemble(agreements: Iterable[Agreement]) -> Catalogue:
     ordered = tuple(sorted(agreements, key=lambda one: (one.published or date.min, one.id)))
     shared = concepts()
     for one in ordered:
-        _check_concepts(one, shared.keys() | one.concepts.keys())
+        _check_concepts(one, {*shared, *one.concepts, *(other.id for other in ordered)})
     return Catalogue(ordered, shared, _version(ordered, shared))
 
 

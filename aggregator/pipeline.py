@@ -12,7 +12,7 @@ transaction that stores its articles, so that a crash in between makes it ask ag
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -171,33 +171,55 @@ def _article(entry: Entry, feed: Feed) -> Article:
 
 
 def take_in(group: Sequence[Brought], parts: Parts) -> list[PollReport]:
-    """Store what a group of feeds brought, one savepoint a feed, and their new states, in one transaction."""
+    """Store what a group of feeds brought, and their new states, in one transaction.
+
+    A feed whose data the archive refuses is rolled back to its savepoint and counts as failed; its validators stay
+    old, so it is asked again.
+    """
     now = parts.clock()
     with parts.archive.writing() as connection:
-        return [_take_in_one(connection, brought, parts, now) for brought in group]
+        filing = Filing(connection, now)
+        taken = [(brought, _stored_or_failed(filing, brought)) for brought in group]
+        reprints = filing.file(parts.tag)
+        return [_remembered(connection, brought, admitted, reprints, now) for brought, admitted in taken]
 
 
-def _take_in_one(connection: sa.Connection, brought: Brought, parts: Parts, now: datetime) -> PollReport:
+def _stored_or_failed(filing: Filing, brought: Brought) -> Admitted | FeedError:
+    if not brought.articles:
+        return Admitted()
+    waiting = dict(filing.texts.waiting)
+    try:
+        with filing.connection.begin_nested():
+            return filing.admit(brought)
+    except (IntegrityError, DataError, StatementError, ValueError) as error:
+        if isinstance(error, OperationalError):
+            raise
+        filing.texts.waiting = waiting
+        return FeedError(f"could not be stored: {error}", "store")
+
+
+def _remembered(
+    connection: sa.Connection,
+    brought: Brought,
+    admitted: Admitted | FeedError,
+    reprints: frozenset[int],
+    now: datetime,
+) -> PollReport:
+    if isinstance(admitted, FeedError):
+        brought, admitted = replace(brought, outcome=turn.failure(admitted)), Admitted()
     report = PollReport(
         brought.feed.id,
         brought.outcome.status,
+        new=admitted.new,
+        revised=admitted.revised,
+        unchanged=admitted.unchanged,
+        reprints=sum(article.id in reprints for article in admitted.stored),
         error=brought.outcome.error,
         kind=brought.outcome.kind,
         notes=brought.outcome.notes,
     )
-    if brought.articles:
-        try:
-            with connection.begin_nested():
-                report = _counted(report, admit(connection, brought, parts.tag, now))
-        except (IntegrityError, DataError, StatementError, ValueError) as error:
-            # One feed's strange data: its savepoint is rolled back, its validators stay old, so it is asked again.
-            if isinstance(error, OperationalError):
-                raise
-            brought = replace(brought, outcome=turn.failure(FeedError(f"could not be stored: {error}", "store")))
-            report = replace(report, status=PollStatus.FAILED, error=brought.outcome.error, kind="store")
-    if brought.outcome.status is PollStatus.SKIPPED:
-        return report
-    _remember(connection, brought, report, now)
+    if brought.outcome.status is not PollStatus.SKIPPED:
+        _remember(connection, brought, report, now)
     return report
 
 
@@ -215,37 +237,45 @@ def _remember(connection: sa.Connection, brought: Brought, report: PollReport, n
 class Admitted:
     """What became of a set of articles: those now stored as new or revised, and the counts."""
 
-    stored: tuple[Article, ...]
-    new: int
-    revised: int
-    unchanged: int
-    reprints: int
+    stored: tuple[Article, ...] = ()
+    new: int = 0
+    revised: int = 0
+    unchanged: int = 0
 
 
-def _counted(report: PollReport, admitted: Admitted) -> PollReport:
-    return replace(
-        report,
-        new=admitted.new,
-        revised=admitted.revised,
-        unchanged=admitted.unchanged,
-        reprints=admitted.reprints,
-    )
+@dataclass
+class Filing:
+    """One transaction's work: articles are admitted feed by feed, then indexed, tagged and related all at once."""
 
+    connection: sa.Connection
+    now: datetime
+    texts: articles.Texts = field(default_factory=articles.Texts)
+    fresh: dict[ArticleId, Article] = field(default_factory=dict)
 
-def admit(connection: sa.Connection, brought: Brought, tag: Tagging, now: datetime) -> Admitted:
-    """Decide for each article whether it is new, a revision, or known; store, tag and relate what is not known."""
-    decisions = decide(connection, brought.feed.id, brought.articles)
-    texts = {**dict(enumerate(brought.articles)), **brought.pages}
-    new = [one for one in decisions if one.arrival is Arrival.NEW]
-    added = articles.add(connection, [(texts[one.index], one.key) for one in new], now)
-    stored = {one.index: article for one, article in zip(new, added, strict=True)}
-    revised = [one for one in decisions if one.arrival is Arrival.REVISED]
-    for one in revised:  # oldest first, and each after the new article that it may revise
-        of = stored[one.after].id if one.after is not None else one.of or ArticleId(0)
-        stored[one.index] = articles.revise(connection, of, texts[one.index], one.key, now)
-    newest = tuple({article.id: article for article in stored.values()}.values())
-    reprints = file(connection, newest, tag, now)
-    return Admitted(newest, len(new), len(revised), len(decisions) - len(new) - len(revised), reprints)
+    def admit(self, brought: Brought) -> Admitted:
+        """Decide for each article whether it is new, a revision, or known; store what is not known."""
+        decisions = decide(self.connection, brought.feed.id, brought.articles)
+        values = {**dict(enumerate(brought.articles)), **brought.pages}
+        new = [one for one in decisions if one.arrival is Arrival.NEW]
+        added = articles.add(self.connection, [(values[one.index], one.key) for one in new], self.now, self.texts)
+        stored = {one.index: article for one, article in zip(new, added, strict=True)}
+        revised = [one for one in decisions if one.arrival is Arrival.REVISED]
+        for one in revised:  # oldest first, and each after the new article that it may revise
+            of = stored[one.after].id if one.after is not None else one.of or ArticleId(0)
+            stored[one.index] = articles.revise(self.connection, of, values[one.index], one.key, self.now, self.texts)
+        newest = {article.id: article for article in stored.values()}
+        self.fresh.update(newest)
+        unchanged = len(decisions) - len(new) - len(revised)
+        return Admitted(tuple(newest.values()), len(new), len(revised), unchanged)
+
+    def file(self, tag: Tagging) -> frozenset[int]:
+        """Index, tag and relate everything admitted; the ids of those that turned out to be reprints."""
+        stored = tuple(self.fresh.values())
+        if not stored:
+            return frozenset()
+        self.texts.write(self.connection)
+        tags.put(self.connection, ((article.id, tag(article)) for article in stored))
+        return relate(self.connection, stored, self.now)
 
 
 def decide(connection: sa.Connection, feed: str, arrived: Sequence[Article]) -> list[identity.Decision]:
@@ -253,10 +283,3 @@ def decide(connection: sa.Connection, feed: str, arrived: Sequence[Article]) -> 
     wanted = identity.wanted_of(arrived)
     known = articles.known(connection, feed, wanted.guids, wanted.urls, wanted.keys)
     return identity.decide(arrived, known, lambda of: articles.text_of(connection, of))
-
-
-def file(connection: sa.Connection, stored: Iterable[Article], tag: Tagging, now: datetime) -> int:
-    """Tags, reprints and stories of newly stored texts; the number that turned out to be reprints."""
-    stored = tuple(stored)
-    tags.put(connection, ((article.id, tag(article)) for article in stored))
-    return relate(connection, stored, now)

@@ -33,13 +33,13 @@ AHEAD = timedelta(hours=24)
 """A date further in the future than this is a mistake; first seen counts instead."""
 
 
-def relate(connection: sa.Connection, stored: Sequence[Article], now: datetime) -> int:
-    """Relate new and revised articles to all others, in the transaction that stores them; the number of reprints."""
+def relate(connection: sa.Connection, stored: Sequence[Article], now: datetime) -> frozenset[int]:
+    """Relate new and revised articles to all others, in the transaction that stores them; those that are reprints."""
     fresh = [_trace(article, now) for article in stored]
     link(connection, fresh, {article.id: article.text for article in stored})
     settle(connection, [one.id for one in fresh])
     placed = relations.placed(connection, [one.id for one in fresh])
-    return sum(1 for _, original in placed.values() if original is not None)
+    return frozenset(identity for identity, (_, original) in placed.items() if original is not None)
 
 
 def recalculate(connection: sa.Connection, now: datetime | None = None) -> None:
@@ -100,7 +100,9 @@ def _copy_candidates(connection: sa.Connection, fresh: Sequence[Trace]) -> tuple
     return pairs, enter
 
 
-def _event_candidates(connection: sa.Connection, fresh: Sequence[Trace]) -> tuple[set[Pair], set[tuple[int, int, int]]]:
+def _event_candidates(
+    connection: sa.Connection, fresh: Sequence[Trace]
+) -> tuple[set[Pair], set[tuple[int, int, int]]]:
     """Pairs near in time that share a key, and the keys to enter."""
     sought: dict[int, set[int]] = defaultdict(set)
     for one in fresh:
@@ -143,9 +145,7 @@ def _likenesses(
     return {pair: likeness for pair, likeness in judged.items() if likeness}
 
 
-def _scores(
-    pairs: Iterable[Pair], copies: Mapping[Pair, Likeness], known: Mapping[int, Trace]
-) -> dict[Pair, float]:
+def _scores(pairs: Iterable[Pair], copies: Mapping[Pair, Likeness], known: Mapping[int, Trace]) -> dict[Pair, float]:
     found = {}
     for a, b in pairs:
         if a not in known or b not in known or abs(known[a].when - known[b].when) > story.WINDOW:
@@ -168,13 +168,14 @@ def settle(connection: sa.Connection, ids: Collection[int]) -> None:
     before = relations.placed(connection, ids)
     together = relations.in_stories(connection, {s for s, _ in before.values() if s is not None})
     near = set(ids).union(*together.values())
-    likenesses = relations.copies_around(connection, near)
     scores = relations.scores_around(connection, near, groups.JOINS)
-    members = near | {member for pair in (*likenesses, *scores) for member in pair}
+    near |= {member for pair in scores for member in pair}
+    likenesses = relations.copies_around(connection, near)
+    members = near | {member for pair in likenesses for member in pair}
     words = relations.verdicts(connection, members)
     original = _originals(connection, members, likenesses, words)
     clusters = groups.clusters(
-        members,
+        near,
         scores,
         together={*words["one story"], *_near_copies(original, likenesses, scores)} - words["two stories"],
         apart=words["two stories"],
@@ -203,8 +204,4 @@ def _near_copies(
     original: Mapping[int, int | None], likenesses: Mapping[Pair, Likeness], scores: Mapping[Pair, float]
 ) -> set[Pair]:
     """Reprints within a story's days: linked, and found to have one original."""
-    return {
-        (a, b)
-        for a, b in likenesses.keys() & scores.keys()
-        if (original.get(a) or a) == (original.get(b) or b)
-    }
+    return {(a, b) for a, b in likenesses.keys() & scores.keys() if (original.get(a) or a) == (original.get(b) or b)}

@@ -8,10 +8,11 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
-from aggregator import charset, discover, fulltext, normalize
+from aggregator import discover, fulltext, normalize
 from aggregator.errors import FetchError
 from aggregator.fetch import Fetcher, NetworkPolicy, Pages
 from aggregator.model import Article, Feed, Fetched
+from aggregator.parse import charset
 
 NOW = datetime(2026, 1, 5, 8, tzinfo=UTC)
 FEED = Feed("f", ("https://news.example/feed",), "F", "F", fulltext=True)

@@ -168,7 +168,7 @@ def test_an_interrupted_round_asks_again(room: Newsroom, archive: Archive, monke
     """Validators are stored with the articles or not at all."""
     room.answers["one"] = document(("1", "甲", "正文"))
 
-    def broken(*_arguments: object) -> int:
+    def broken(*_arguments: object) -> frozenset[int]:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:

@@ -24,17 +24,22 @@ _DATE = re.compile(r"(\d{4})(?:-(\d{2}))?(?:-(\d{2}))?\Z")
 
 
 @click.command(
-    epilog="Examples:\n\n  aggregator tag article.txt --explain\n\n  aggregator tag --input jsonl < articles.jsonl"
+    epilog="Examples:\n\n  aggregator tag article.md --explain\n\n  aggregator tag --input jsonl < articles.jsonl\n\n"
+    "  aggregator tag reject 12 sunnylands-2023/10 --reason 'about the EU plan'"
 )
-@click.argument("files", nargs=-1, metavar="[FILE…|-]")
+@click.argument("files", nargs=-1, metavar="[FILE…|-] | confirm|reject ID CLAUSE")
 @click.option("--input", "form", type=click.Choice(["text", "jsonl"]), default="text", help="What the input is.")
 @click.option("--explain", is_flag=True, help="Say also what nearly matched and what was blocked.")
+@click.option("--reason", default="", help="Why a tag is confirmed or rejected.")
 @click.pass_obj
-def tag(app: App, files: tuple[str, ...], form: str, *, explain: bool) -> int:
+def tag(app: App, files: tuple[str, ...], form: str, reason: str, *, explain: bool) -> int:
     """Say which clauses of which agreement a text discusses, with the sentence that shows it. Needs no archive.
 
     With --input jsonl one object a line comes in, {"doc", "title", "published", "text"}, and one goes out.
+    `confirm` and `reject` record what an analyst says of one article's tag; that outlives retagging.
     """
+    if files and files[0] in ("confirm", "reject") and not Path(files[0]).exists():
+        return _judge(app, files, reason)
     from aggregator.tag import Tagger
 
     tagger = Tagger(catalogue_of(app))
@@ -46,6 +51,31 @@ def tag(app: App, files: tuple[str, ...], form: str, *, explain: bool) -> int:
             title, text, published = _article(name)
             click.echo("\n".join(shown(tagger.explain(title, text, published), title, text, explain=explain)))
     return 1 if failed else 0
+
+
+def _judge(app: App, words: tuple[str, ...], reason: str) -> int:
+    """Record a verdict; a rejected tag goes at once, a confirmed one counts as certain."""
+    if len(words) != 3 or not words[1].isdigit():  # noqa: PLR2004 - verdict, article, clause
+        raise UsageError(f"write it as: aggregator tag {words[0]} ID CLAUSE --reason WHY")
+    verdict, identity, clause = words[0], int(words[1]), words[2]
+    if not reason.strip():
+        raise UsageError("say why with --reason; whoever reads the verdict later will want to know")
+    if catalogue_of(app).clause(clause) is None:
+        raise UsageError(f"there is no clause {clause!r}; `aggregator agreements show ID` lists them")
+    from aggregator.app import now
+    from aggregator.model import ArticleId, Tags
+    from aggregator.store import articles, tags
+    from aggregator.tag_review import judged
+
+    with app.archive(write=True).writing() as connection:
+        if articles.get(connection, identity) is None:
+            raise UsageError(f"there is no article {identity}; `aggregator search` gives ids")
+        old = tags.of(connection, [identity]).get(identity) or Tags()
+        rule = next((e.rule for one in old.clauses if one.clause == clause for e in one.evidence), None)
+        tags.judge(connection, identity, clause, verdict, reason, rule, now())
+        tags.put(connection, [(ArticleId(identity), judged(old, {clause: verdict}, old))])
+    click.echo(f"{verdict}ed: article {identity}, {clause}", err=True)
+    return 0
 
 
 def catalogue_of(app: App) -> Catalogue:
@@ -139,7 +169,18 @@ def _open(name: str) -> Iterator[str]:
 
 
 def _article(name: str) -> tuple[str, str, datetime | None]:
-    return "", "".join(_open(name)).removeprefix("\ufeff"), None
+    """Title, plain text and date of a file in any dialect; any other text as it is."""
+    raw = "".join(_open(name)).removeprefix("\ufeff")
+    if name != "-":
+        from aggregator import dialects, normalize
+        from aggregator.errors import DialectError
+
+        try:
+                article = normalize.with_text(dialects.read(raw.encode(), name))
+        except DialectError:
+            return "", raw, None
+        return article.title, article.text, article.published
+    return "", raw, None
 
 
 def shown(found: Explanation, title: str, text: str, *, explain: bool) -> list[str]:
@@ -218,6 +259,78 @@ def show(app: App, identity: str, form: str) -> None:
 
 
 @agreements.command()
+@click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
+@click.option("--from-text", is_flag=True, help="FILE is the agreement's text with numbered clauses; draft its file.")
+@click.option("--id", "identity", help="The id of a drafted agreement; the file's name by default.")
+@click.option("--name", help="Its name; taken from the text by default.")
+@click.option("--published", metavar="YYYY-MM-DD", help="When it was published.")
+@click.option("--out", type=click.Path(path_type=Path), help="Where the drafted file goes; ID.yaml beside feeds.yaml.")
+@click.pass_obj
+def add(  # noqa: PLR0913 - one for each option
+    app: App,
+    file: Path,
+    identity: str | None,
+    name: str | None,
+    published: str | None,
+    out: Path | None,
+    *,
+    from_text: bool,
+) -> None:
+    """Add an agreement: check its file, or draft it from the agreement's text, and name it in feeds.yaml."""
+    from aggregator import files
+    from aggregator.catalogue import lint as check
+    from aggregator.catalogue import load, read
+
+    if from_text:
+        identity = identity or _id_of(file)
+        _title, text, _published = _article(str(file))
+        draft = _drafted(text, identity, name, published)
+        read(draft, f"{identity}.yaml")
+        file = out or app.feeds_path.parent / f"{identity}.yaml"
+        if file.exists():
+            raise UsageError(f"{file} is there already; name another with --out or --id")
+        files.write(file, draft.encode())
+    found = load([file])
+    for line in check(found):
+        click.echo(f"warning: {line}", err=True)
+    _name_in_feeds(app, file)
+    added = next(one for one in found.agreements if one.source == str(file))
+    click.echo(f"{added.id}: {len(added.clauses)} clauses from {file}; `aggregator retag` tags what is in the archive")
+
+
+def _drafted(text: str, identity: str, name: str | None, published: str | None) -> str:
+    from aggregator.catalogue import concepts
+    from aggregator.drafting import draft_from_text
+
+    return draft_from_text(text, identity, name, published, concepts=concepts())
+
+
+def _id_of(file: Path) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", file.stem.lower()).strip("-") or "agreement"
+
+
+def _name_in_feeds(app: App, file: Path) -> None:
+    """Put a file on feeds.yaml's list of agreements, every other line as it is."""
+    import os
+
+    from aggregator import files, settings
+
+    path = app.feeds_path
+    text = path.read_text(encoding="utf-8")
+    entry = json.dumps(os.path.relpath(file.resolve(), path.parent.resolve()), ensure_ascii=False)
+    if file.resolve() in {one.resolve() for one in app.settings.agreements}:
+        return
+    if flow := re.search(r"^agreements[ \t]*:[ \t]*\[[ \t]*(?=([^\]\n]*)\])", text, re.M):
+        text = text[: flow.end()] + entry + (", " if flow.group(1).strip() else "") + text[flow.end() :]
+    elif block := re.search(r"^agreements[ \t]*:[ \t]*(?:#.*)?\n(?=([ \t]*)-)", text, re.M):
+        text = text[: block.end()] + f"{block.group(1)}- {entry}\n" + text[block.end() :]
+    else:
+        text = text + ("" if text.endswith("\n") else "\n") + f"agreements: [{entry}]\n"
+    settings.loads(text.encode(), app.environ, path)
+    files.write(path, text.encode())
+
+
+@agreements.command()
 @click.argument("files", nargs=-1, metavar="[FILE…]", type=click.Path(path_type=Path))
 @click.pass_obj
 def lint(app: App, files: tuple[Path, ...]) -> int:
@@ -238,20 +351,26 @@ def _name(one: Agreement) -> str:
 
 
 def _precision(app: App) -> dict[str, str]:
-    return {}
+    """What the verdicts in the archive imply, where there is one."""
+    from aggregator.errors import ArchiveError
+    from aggregator.tag_review import precision
+
+    if "://" not in app.url and not Path(app.url).is_file():
+        return {}
+    from aggregator.store import tags
+
+    try:
+        with app.archive().reading() as connection:
+            judged = [(row["clause"], row["verdict"]) for row in tags.verdicts(connection)]
+    except ArchiveError:
+        return {}
+    return {
+        clause: f"{one.confirmed}/{one.confirmed + one.rejected} ({one.share:.2f})"
+        for clause, one in precision(judged).items()
+    }
 
 
 def _print(rows: list[dict[str, Any]], form: str) -> None:
-    if form == "json":
-        click.echo(json.dumps(rows, ensure_ascii=False, indent=1))
-    elif form == "jsonl":
-        click.echo("\n".join(json.dumps(row, ensure_ascii=False) for row in rows))
-    elif form == "csv":
-        import csv
+    from aggregator.cli import output
 
-        writer = csv.DictWriter(sys.stdout, rows[0] if rows else [])
-        writer.writeheader()
-        writer.writerows(rows)
-    else:
-        for row in rows:
-            click.echo("  ".join(str(value) for value in row.values() if value != ""))
+    output.rows(rows, form)

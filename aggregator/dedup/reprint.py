@@ -44,6 +44,8 @@ SHORTEST = 24
 
 COPY = 0.60
 """Share of the shorter text that makes a copy. Among labelled pairs, 0.57 is the highest that is none."""
+COPY_OF_PART = 0.68
+"""The same for a text of which the longer one is only in part: an update that repeats half of an older report is none."""
 SURE_COPY, SURE_OTHER = 0.72, 0.27
 """Outside of these the sample decides; between them the texts are compared."""
 DOUBT, LATIN_DOUBT = 0.36, 0.30
@@ -274,7 +276,7 @@ def compare(one: str, other: str) -> Likeness | None:
     share = len(mine & pieces) / len(mine)
     of_longer = share * len(short) / len(long)
     likeness = Likeness(round(share, 3), round(of_longer, 3))
-    if share >= COPY:
+    if share >= (COPY_OF_PART if likeness.excerpt else COPY):
         return likeness
     if share < (DOUBT if han else LATIN_DOUBT):
         return None

@@ -14,9 +14,9 @@ from enum import IntEnum
 from aggregator.tag.lexicon import AgreementRules, Lexicon, Rule, live
 
 EARLY = timedelta(hours=48)
-LEAD = 4  # sentences in which an article says what it is about
+LEAD = 2  # sentences in which an article says what it is about
 REACH = 1  # sentences that a passing mention is carried on
-FOCUS = 3  # mentions that make an agreement an article's subject
+FOCUS = 2  # mentions that make an agreement an article's subject
 
 
 class Level(IntEnum):
@@ -60,14 +60,17 @@ def identify(sentences: Sequence[Sentence], lexicon: Lexicon, published: datetim
     around = [_around(sentences, place, 2) | title for place in range(len(sentences))]
     found = _named(sentences, around, lexicon, published)
     whole = _around(sentences, 0, len(sentences)) | (0 if any(found) else lexicon.unnamed)
+    topic = lexicon.concept["climate_word"]
     near = [_together(found, place, 2) for place in range(len(sentences))]
     for index, rules in enumerate(lexicon.agreements):
         references = live(rules.references, whole)
         if not references or early(published, rules):
             continue
         for place, sentence in enumerate(sentences):
-            # Beside the name of another agreement only the sentence itself can refer to this one.
-            words = sentence.words if near[place] - {index} else around[place]
+            # Beside another agreement's name only parties and topic may come from around the sentence.
+            words = around[place]
+            if near[place] - {index}:
+                words = sentence.words | words & (rules.parties | topic)
             if index not in found[place] and _refers(references, sentence.words, words, whole) and not _means_other(rules, words):
                 found[place].add(index)
     return found
@@ -116,7 +119,7 @@ class Follow:
         self.lexicon = lexicon
         concept = lexicon.concept
         self.doc = concept["document"]
-        self.attributed = concept["attributed"] | concept["document"]
+        self.both = concept["attributed"]
         self.declaration, self.statement = concept["declaration"], concept["statement"]
         self.others = concept["others"]
         self.focus: set[int] = set()
@@ -177,17 +180,21 @@ class Follow:
         lead = sum(sentence.in_title for sentence in self.sentences[:1]) + LEAD
         if any(one in names for names in self.named[:lead]):
             return True
-        return sum(one in names for names in self.named) + sum(bool(s.words & self.doc) for s in self.sentences) >= FOCUS
+        first = next(place for place, names in enumerate(self.named) if one in names)
+        later = sum(bool(s.words & self.doc) or one in names for s, names in zip(self.sentences[first + 1:], self.named[first + 1:], strict=True))
+        before = any(self._announces(one, sentence) for sentence in self.sentences[:first])
+        return later >= FOCUS or before
 
     def _parties(self, one: int, sentence: Sentence) -> bool:
         parties = self.lexicon.agreements[one].parties
         return parties & sentence.words == parties
 
     def _level(self, sentence: Sentence) -> Level:
-        if sentence.words & self.attributed:
+        others = sentence.words & self.others
+        if sentence.words & (self.both if others else self.both | self.doc):
             return Level.ATTRIBUTED
         party = any(self.lexicon.agreements[one].parties & sentence.words for one in self.seen)
-        return Level.NONE if sentence.words & self.others and not party else Level.CARRIED
+        return Level.NONE if others and not party else Level.CARRIED
 
     def _turn(self, current: set[int], place: int, sentence: Sentence) -> set[int]:
         """What is talked about once a sentence has named agreements."""

@@ -160,7 +160,8 @@ class Lexicon:
         return (_outside(found, blocks + names, len(text)) if blocks or names else found), blocks
 
     def _agreement(self, one: Agreement) -> AgreementRules:
-        lists = {**self.catalogue.concepts, **one.concepts}
+        names = {other.id: other.names for other in self.catalogue.agreements}
+        lists = {**self.catalogue.concepts, **names, **one.concepts}
         parties = [self._bits.bit(lists[party.lower()]) for party in one.parties]
         compiled = _Compiler(self._bits, lists, parties, self._bits.mark(f"former {one.id}"), self.unnamed)
         clauses = tuple(compiled.clause(clause) for clause in one.clauses)
