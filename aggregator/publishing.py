@@ -5,7 +5,7 @@ Reads through `store.numbers`, arranges with `report`; nothing here writes.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -13,7 +13,10 @@ import sqlalchemy as sa
 
 from aggregator.catalogue import Catalogue
 from aggregator.errors import UsageError
+from aggregator.model import Article, Tags
+from aggregator.query import Field, Node, Or, Since, Until, everything_of, parse
 from aggregator.report import build, steps
+from aggregator.report.atom import atom
 from aggregator.report.values import (
     AgreementPart,
     ClauseName,
@@ -25,13 +28,15 @@ from aggregator.report.values import (
     Report,
     Timeline,
 )
-from aggregator.store import numbers
+from aggregator.store import articles, numbers, search, tags
 from aggregator.store.filters import Filters
 
 VOICES = 8
 """Texts shown for a clause; each stands for its reprints."""
 CANDIDATES = 60
 STORIES = 20
+ENTRIES = 50
+"""Entries of an Atom feed: what a reader that asks once a day should not miss."""
 Say = Callable[[int, int, str], object]
 """Told how far a long work is: steps done, steps in all, what is being done."""
 
@@ -107,6 +112,57 @@ def comparison(connection: sa.Connection, catalogue: Catalogue, story: int) -> C
     return build.compared(
         found, headline, numbers.voices_of(connection, ids), lambda clause: build.name_of(clause, catalogue)
     )
+
+
+# --- searches ---------------------------------------------------------------------------------------------------
+
+
+def asked(query: str, filters: Filters, now: datetime) -> Node:
+    """A query in the search language and filters, as one tree; raises QueryError."""
+    nodes: list[Node] = [parse(query, now)] if query.strip() else []
+    for name, values in (("agreement", filters.agreements), ("clause", filters.clauses), ("outlet", filters.outlets)):
+        if values:
+            nodes.append(Or(tuple(Field(name, value) for value in values)))
+    nodes += [Field("lang", filters.lang)] if filters.lang else []
+    nodes += [Since(filters.since)] if filters.since else []
+    nodes += [Until(filters.until)] if filters.until else []
+    return everything_of(nodes)
+
+
+def newest(
+    connection: sa.Connection, query: str, filters: Filters, now: datetime, limit: int = ENTRIES
+) -> list[tuple[Article, Tags | None]]:
+    """The newest articles that a query and filters find, with their tags. Raises QueryError, UsageError."""
+    if connection.dialect.name == "sqlite":
+        ids: list[int] = list(search.find(connection, asked(query, filters, now), limit=limit).ids)
+    elif query.strip():
+        raise UsageError("search works on SQLite archives; this one is PostgreSQL. Use --clause and the other filters")
+    else:
+        ids = numbers.newest(connection, filters, limit)
+    tagged = tags.of(connection, ids)
+    return [(article, tagged.get(article.id)) for article in articles.fetch(connection, ids)]
+
+
+def atom_feed(
+    connection: sa.Connection, query: str, filters: Filters, now: datetime, *, link: str = "", limit: int = ENTRIES
+) -> bytes:
+    """The newest articles that a query and filters find, as Atom. Raises QueryError, UsageError."""
+    said = [query.strip(), *filters.agreements, *filters.clauses, *filters.outlets, filters.lang or ""]
+    title = " ".join(part for part in said if part) or "everything"
+    return atom(newest(connection, query, filters, now, limit), title=f"aggregator: {title}", link=link, now=now)
+
+
+def served_atom(connection: sa.Connection, asked_for: Mapping[str, str], link: str, now: datetime) -> bytes:
+    """An Atom feed as the listener serves it at `/atom?q=…&clause=…&agreement=…&outlet=…&lang=…`.
+
+    `asked_for` are the fields of the address's query, `link` the whole address. Raises UsageError, QueryError.
+    """
+    unknown = set(asked_for) - {"q", "clause", "agreement", "outlet", "lang"}
+    if unknown:
+        raise UsageError(f"{min(unknown)} is not known here; there are q, clause, agreement, outlet and lang")
+    one = {name: (asked_for[name],) if asked_for.get(name) else () for name in ("agreement", "clause", "outlet")}
+    filters = Filters(one["agreement"], one["clause"], one["outlet"], asked_for.get("lang") or None)
+    return atom_feed(connection, asked_for.get("q", ""), filters, now, link=link)
 
 
 # --- the report -------------------------------------------------------------------------------------------------
