@@ -45,9 +45,8 @@ def matrix(found: Matrix) -> bytes:
     axes.set_yticks([y + 0.48 for y in range(len(clauses))], titles, fontsize=8)
     axes.tick_params(length=0, top=True, labeltop=True, bottom=False, labelbottom=False)
     axes.spines[:].set_visible(False)
-    figure.text(
-        0.01, 0.002, f"{described(found)} In brackets: all articles. Hatched: feed down or no data.", fontsize=6.5
-    )
+    note = f"{described(found)} In brackets: all articles. Hatched: feed down or no data."
+    axes.set_xlabel(note, fontsize=6.5, loc="left")
     return _png(pyplot, figure)
 
 
