@@ -103,17 +103,13 @@ class App:
 
             pages = Pages(fetcher)
 
-            def decode(page: Fetched) -> str:
-                from aggregator.parse.charset import (
-                    decode as decoded,
-                )  # with feedparser, which polling leaves to a child
-
-                return decoded(page.body, page.content_type).text
-
             def complete(article: Article, feed: Feed) -> Article:
-                return fulltext.completed(
-                    article, feed, lambda url: pages.get(url, now()), decode, normalize.with_text
-                )
+                def read(page: Fetched) -> str:
+                    return parser.page(
+                        page.body, content_type=page.content_type, url=page.url, keep=feed.keep, drop=feed.drop
+                    )
+
+                return fulltext.completed(article, lambda url: pages.get(url, now()), read, normalize.with_text)
 
             workers = max(settings.network.parallel, 1)
             yield Parts(archive, fetch, parse, self.tagging(), now, workers=workers, complete=complete)
