@@ -72,12 +72,14 @@ def serve(archive: Path, host: str, port: int, clock: Callable[[], datetime], sa
     """
     try:
         import uvicorn
+        from datasette import handle_exception
         from datasette.app import Datasette
     except ModuleNotFoundError as error:
         raise AggregatorError("browsing needs Datasette: pip install 'aggregator[browse]'") from error
     with lookup.opened(archive) as connection:
         if connection is None:
             raise UsageError(f"{archive} cannot be browsed; `aggregator archive check` says more")
+    handle_exception.rich = None  # else every mistake in a query prints a page of Datasette's variables
     _register(archive, clock)
     site = Datasette(
         [str(archive)],
