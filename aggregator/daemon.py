@@ -29,7 +29,7 @@ from datetime import datetime, timedelta
 from types import FrameType
 from typing import Any
 
-from aggregator import alerts, delivery, health, listener, log, notify, pipeline, turn
+from aggregator import alerts, delivery, health, listener, log, notify, opt_out, pipeline, turn
 from aggregator.app import App
 from aggregator.errors import AggregatorError, ArchiveBusy, ArchiveFull
 from aggregator.jobs import Job, Runner
@@ -338,7 +338,18 @@ def _routes(daemon: Daemon, runners: Sequence[Runner]) -> listener.Routes:
 
         return listener.Response(200, daemon.metrics.text(), CONTENT_TYPE)
 
-    return {("GET", "/healthz"): healthz, ("GET", "/metrics"): metrics}
+    def links(asked: listener.Request) -> listener.Response:
+        """The pages behind a mail's links."""
+        desk = daemon.desk or daemon.app.desk(daemon.parts.archive, daemon.stop.is_set)
+        answer = opt_out.respond(desk, asked.method, asked.path, desk.clock())
+        if answer is None:
+            return listener.Response(404)
+        kind = answer.headers.get("Content-Type", "text/html; charset=utf-8")
+        others = {name: value for name, value in answer.headers.items() if name != "Content-Type"}
+        return listener.Response(answer.status, answer.body.encode(), kind, others)
+
+    pages = {(method, f"/{name}/*"): links for method in ("GET", "POST") for name in ("unsubscribe", "confirm", "digest")}
+    return {("GET", "/healthz"): healthz, ("GET", "/metrics"): metrics, **pages}
 
 
 def _say_start(daemon: Daemon) -> None:
