@@ -60,10 +60,12 @@ class ParserPool:
         request = {"content_type": content_type, "url": url, "timezone": timezone, "now": now.isoformat()}
         return _document(self._asked(request, body))
 
-    def page(self, body: bytes, *, content_type: str | None, url: str, keep: Sequence[str], drop: Sequence[str]) -> str:
-        """What `fulltext.page` returns or raises for an article's page, under the same limits."""
-        request = {"content_type": content_type, "url": url, "keep": list(keep), "drop": list(drop)}
-        return str(self._asked({"page": request}, body)["html"])
+    def page(self, body: bytes, request: Mapping[str, Any]) -> str:
+        """What `fulltext.page` returns or raises for an article's page, under the same limits.
+
+        `request` holds the fields of a `fulltext.Request`.
+        """
+        return str(self._asked({"page": dict(request)}, body)["html"])
 
     def _asked(self, request: Mapping[str, Any], body: bytes) -> dict[str, Any]:
         with self._slots:
@@ -292,7 +294,7 @@ def _answered(request: dict[str, Any], body: bytes, limits: Mapping[str, float])
         if "page" in request:
             from aggregator import fulltext  # only where a feed asks for full text
 
-            return {"html": fulltext.page(body, **request["page"])}
+            return {"html": fulltext.page(body, fulltext.Request(**request["page"]))}
         return _json(parse_feed(body, **{**request, "now": datetime.fromisoformat(request["now"])}))
     except ParseError as error:
         return {"error": str(error), "kind": error.kind}
