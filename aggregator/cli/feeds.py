@@ -81,7 +81,7 @@ def _checked(
         except FeedError as error:
             errors.append(error)
             continue
-        seen = polite.window(document.entries, at)
+        seen = polite.window([entry.published for entry in document.entries], at)
         outcome = turn.Outcome(PollStatus.OK, url=url, ttl=document.ttl, window=seen)
         known = PollReport(feed.id, PollStatus.OK, unchanged=len(document.entries))
         return row(feed, turn.after(feed, before, outcome, known, at), at) | {"entries": seen.entries, "error": None}
