@@ -23,7 +23,7 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
@@ -265,6 +265,8 @@ def serve(source: BinaryIO, target: BinaryIO, limits: Mapping[str, float]) -> No
 
     resource.setrlimit(resource.RLIMIT_AS, (int(limits["memory"]),) * 2)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # Linux counts the parent's memory at the start as this process's peak: of a large parent no child would be kept.
+    heavy = max(_HEAVY, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; the parent decides what it means
     # Collecting while a document grows costs a sixth of the time and finds nothing; between two it costs nobody.
     gc.set_threshold(200_000, 50, 50)
@@ -279,7 +281,7 @@ def serve(source: BinaryIO, target: BinaryIO, limits: Mapping[str, float]) -> No
         answer = _answered(request, body, limits)
         signal.setitimer(signal.ITIMER_PROF, 0)
         is_spent = served >= limits["recycle"] or answer.get("kind") == "memory"
-        is_last = is_spent or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss > _HEAVY
+        is_last = is_spent or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss > heavy
         data = json.dumps({**answer, "last": is_last}, ensure_ascii=False).encode()
         target.write(_LENGTH.pack(len(data), 0) + data)
         target.flush()
