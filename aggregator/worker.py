@@ -17,8 +17,9 @@ import signal
 import threading
 import zlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
@@ -28,10 +29,11 @@ import procrastinate
 from procrastinate import exceptions
 from procrastinate.jobs import Status
 
-from aggregator import log, pipeline, turn
+from aggregator import listener, log, notify, pipeline, turn
 from aggregator.app import App
 from aggregator.daemon import GRACE, Daemon
 from aggregator.errors import ArchiveBusy
+from aggregator.jobs import Job
 from aggregator.model import Feed
 from aggregator.store import feeds as feed_store
 
@@ -54,7 +56,7 @@ class Worker:
     daemon: Daemon
     queue: procrastinate.App
     concurrency: int
-    stop: threading.Event = field(default_factory=threading.Event)
+    held: ExitStack = field(default_factory=ExitStack)
 
     # --- what is done
 
@@ -66,8 +68,9 @@ class Worker:
         with parts.archive.reading() as connection:
             states = feed_store.states(connection, [feed.id for feed in which])
         due = turn.due(which, states, parts.clock())
-        parts = replace(parts, stopped=self.stop.is_set, workers=min(parts.workers, max(len(due), 1)))
+        parts = replace(parts, stopped=self.daemon.stop.is_set, workers=min(parts.workers, max(len(due), 1)))
         for report in pipeline.poll(due, parts) if due else ():
+            self.daemon.metrics.count(report)
             self.daemon.tell(report)
 
     def due(self) -> dict[str, list[str]]:
@@ -81,6 +84,7 @@ class Worker:
 
     async def tick(self) -> None:
         """Put in a job for each host that has something due and none in hand."""
+        self.renew()
         wanted = await asyncio.to_thread(self.due)
         if not wanted:
             return
@@ -102,6 +106,14 @@ class Worker:
             except exceptions.AlreadyEnqueued:
                 continue
 
+    def renew(self) -> None:
+        """Take over what was reloaded from feeds.yaml; polls under way keep the old parts, which end with the worker."""
+        daemon = self.daemon
+        fresh, daemon.fresh = daemon.fresh, None
+        if fresh is not None:
+            daemon.parts = self.held.enter_context(fresh.parts(daemon.parts.archive))
+            daemon.app, daemon.feeds, daemon.desk = fresh, fresh.settings.feeds, None
+
     async def recover(self) -> None:
         """Put back the jobs of workers that died; one that is in the queue again already is dropped."""
         manager = self.queue.job_manager
@@ -115,8 +127,8 @@ class Worker:
 
     # --- how it is called
 
-    def register(self, others: Mapping[str, tuple[Callable[[], Any], int]]) -> None:
-        """Tell the queue what there is to do; `others` are called by one worker at a time, every so many seconds."""
+    def register(self, others: Iterable[Job]) -> None:
+        """Tell the queue what there is to do; each of `others` is done by one worker at a time."""
         every = self.queue.periodic
 
         def poll(feeds: Sequence[str]) -> None:
@@ -131,12 +143,17 @@ class Worker:
         self.queue.task(name="poll")(poll)
         every(cron=_cron(TICK))(self.queue.task(name="tick", lock="tick", queueing_lock="tick", priority=10)(tick))
         every(cron=_cron(RECOVER))(self.queue.task(name="recover", queueing_lock="recover", priority=20)(recover))
-        for name, (work, seconds) in others.items():
+        for job in others:
+            name = job.name
+            every(cron=_cron(int(job.every)))(
+                self.queue.task(name=name, lock=name, queueing_lock=name, priority=5)(self._other(job))
+            )
 
-            def other(timestamp: int, name: str = name, work: Callable[[], Any] = work) -> None:
-                self._guarded(name, work)
+    def _other(self, job: Job) -> Callable[[int], None]:
+        def other(timestamp: int) -> None:
+            self._guarded(job.name, lambda: job.work(self.daemon.stop.is_set))
 
-            every(cron=_cron(seconds))(self.queue.task(name=name, lock=name, queueing_lock=name, priority=5)(other))
+        return other
 
     def _guarded(self, name: str, work: Callable[[], Any]) -> None:
         try:
@@ -204,12 +221,17 @@ def run(app: App) -> None:
 
     log.configure(app.log_format)
     logging.getLogger("procrastinate").setLevel(logging.CRITICAL)
-    with app.parts() as parts:
+    with ExitStack() as stack:
+        archive = stack.enter_context(app.opened())
+        held = stack.enter_context(ExitStack())
+        parts = held.enter_context(app.parts(archive))
         daemon = Daemon(app, parts, app.settings.feeds)
-        worker = Worker(daemon, _queue(parts.archive.conninfo), parts.workers, daemon.stop)
-        worker.register(embedded.other_jobs(daemon))
-        with parts.archive.waiting_lock("queue"):
-            prepare(parts.archive.conninfo)
+        worker = Worker(daemon, _queue(archive.conninfo), parts.workers, held)
+        worker.register(job for job in embedded.jobs(daemon) if job.name != "poll")
+        with archive.waiting_lock("queue"):
+            prepare(archive.conninfo)
+        daemon.metrics.started.set_to_current_time()
+        stack.enter_context(listener.listening(app.settings.listen, embedded.routes(daemon, ())))
         embedded.say_start(daemon)
         asyncio.run(_serve(worker, daemon))
     log.info("stopped")
@@ -222,19 +244,19 @@ async def _serve(worker: Worker, daemon: Daemon) -> None:
     stopping = asyncio.Event()
 
     def stop() -> None:
-        worker.stop.set()
+        daemon.stop.set()
         stopping.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
     loop.add_signal_handler(signal.SIGHUP, lambda: threading.Thread(target=daemon.reload, daemon=True).start())
-    daemon.notify("READY=1")
+    notify.tell("READY=1")
     working = asyncio.create_task(worker.work(stopping))
     while not working.done():
-        daemon.notify("WATCHDOG=1")
+        notify.tell("WATCHDOG=1")
         await asyncio.wait({working}, timeout=5)
         if stopping.is_set():
-            daemon.notify("STOPPING=1")
+            notify.tell("STOPPING=1")
             log.info("stopping")
             await asyncio.wait({working}, timeout=GRACE)
             break

@@ -80,6 +80,11 @@ def is_busy(error: DBAPIError) -> bool:
     return getattr(error.orig, "sqlstate", None) == "55P03"
 
 
+def is_full(error: DBAPIError) -> bool:
+    """Whether the server's disk is full (SQLSTATE 53100)."""
+    return getattr(error.orig, "sqlstate", None) == "53100"
+
+
 def is_gone(error: DBAPIError) -> bool:
     """Whether the server, or the connection to it, is gone (SQLSTATE classes 08, 57P and none at all)."""
     state = getattr(error.orig, "sqlstate", None)
