@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -158,22 +159,22 @@ def state(url: str) -> dict[str, object]:
     return found
 
 
-def one_process(place: Callable[[str], str], *sides: tuple[str, list[Entry]]) -> dict[str, object]:
-    """What a single process decides that takes these in one after the other."""
-    url = place("-".join(name for name, _ in sides) or "nothing")
-    Archive.open(url, write=True).close()
-    for brought in sides:
-        side = Side(url, brought)
-        side.go_on.set()
-        side.take_in()
-        side.archive.close()
-    return state(url)
+@pytest.fixture(scope="module")
+def one_process(tmp_path_factory) -> Callable[[str, tuple[int, ...]], dict[str, object]]:
+    """What a single process decides on SQLite that takes these in one after the other."""
 
+    @cache
+    def decided(what: str, order: tuple[int, ...]) -> dict[str, object]:
+        url = str(tmp_path_factory.mktemp("alone") / "archive.db")
+        Archive.open(url, write=True).close()
+        for index in order:
+            side = Side(url, TOGETHER[what][index])
+            side.go_on.set()
+            side.take_in()
+            side.archive.close()
+        return state(url)
 
-@pytest.fixture
-def alone(tmp_path: Path) -> Callable[[str], str]:
-    """SQLite files for the single process."""
-    return lambda name: str(tmp_path / f"{name}.db")
+    return decided
 
 
 def held_while_the_other_waits(first: Side, second: Side, url: str) -> None:
@@ -233,15 +234,14 @@ INTERLEAVINGS = {
 
 @pytest.mark.parametrize("what", TOGETHER)
 @pytest.mark.parametrize("how", INTERLEAVINGS, ids=lambda how: how.__name__)
-def test_what_two_workers_decide_is_what_one_would(postgres, alone, what: str, how) -> None:
+def test_what_two_workers_decide_is_what_one_would(postgres, one_process, what: str, how) -> None:
     """The table of interleavings: same entry, revision, reprint, story, docid and vocabulary."""
     url, sides = postgres.database(), TOGETHER[what]
     first, second = Side(url, sides[0]), Side(url, sides[1])
     how(first, second, url)
     first.archive.close()
     second.archive.close()
-    orders = [tuple(sides[index] for index in order) for order in INTERLEAVINGS[how]]
-    assert state(url) in [one_process(lambda name, n=n: alone(f"{n}{name}"), *order) for n, order in enumerate(orders)]
+    assert state(url) in [one_process(what, order) for order in INTERLEAVINGS[how]]
 
 
 def test_ids_are_in_the_order_of_their_commits(postgres) -> None:
@@ -261,7 +261,7 @@ def test_ids_are_in_the_order_of_their_commits(postgres) -> None:
             found = list(connection.execute(sa.select(article.c.id).order_by(article.c.id)).scalars())
         assert found[: len(seen)] == seen
         seen = found
-    for one in (*sides,):
+    for one in sides:
         one.archive.close()
     reader.close()
 
@@ -322,9 +322,14 @@ def test_a_dead_workers_slot_is_free_again(postgres) -> None:
     archive.close()
 
 
+def feed_at(name: str, url: str) -> Feed:
+    """A feed at an address."""
+    return Feed(name, (url,), name, name)
+
+
 def test_feeds_of_one_host_are_polled_under_one_lock() -> None:
     """Case and user names do not matter; hosts without limits are spread."""
-    one, two = Feed("1", ("https://o.example/1",)), Feed("2", ("https://me@O.example/2",))
+    one, two = feed_at("1", "https://o.example/1"), feed_at("2", "https://me@O.example/2")
     assert lock_of(one, frozenset()) == lock_of(two, frozenset()) == "host:o.example"
     spread = {lock_of(replace(one, id=str(n)), frozenset({"o.example"})) for n in range(100)}
     assert 4 < len(spread) <= 16
@@ -357,6 +362,7 @@ class Workers:
         """SIGTERM to all; their statuses."""
         for one in self.running:
             one.send_signal(signal.SIGTERM)
+        self.log.close()
         return [one.wait(timeout=30) for one in self.running]
 
 
@@ -382,6 +388,7 @@ def press(shared: Path, tmp_path: Path):
     yield path, port
     server.terminate()
     server.wait()
+    server.stdout.close()
 
 
 def stored(url: str) -> list[tuple]:
