@@ -78,7 +78,7 @@ def _with_workers(number: int, count: int, server, feeds: Path, wanted: list) ->
     before = _cpu("postgres")
     began = time.monotonic()
     run = [sys.executable, "-m", "aggregator", "--archive", url, "--feeds", str(feeds), "run"]
-    with open(os.devnull, "w") as silent:
+    with Path(os.devnull).open("w") as silent:
         workers = [subprocess.Popen(run, cwd=ROOT, stderr=silent) for _ in range(number)]
         archive = Archive.open(url)
         while True:
