@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from aggregator.polite import MAX_WAIT
+
 
 class Place(Protocol):
     """What is read of a URL (httpx.URL has it)."""
@@ -85,9 +87,9 @@ class HostLimits:
             self._holds[key] = max(until, self._holds.get(key, until))
 
     def held(self, url: Place, now: datetime) -> timedelta | None:
-        """How long the host still wants to be left alone."""
+        """How long the host still wants to be left alone; nothing longer than is ever promised (the clock jumped)."""
         until = self._holds.get(self.key(url)) if self._holds else None
-        return until - now if until and until > now else None
+        return until - now if until and timedelta(0) < until - now <= MAX_WAIT else None
 
     @contextmanager
     def turn(self, url: Place) -> Iterator[None]:
