@@ -351,9 +351,10 @@ def _retry_after(response: httpx.Response, now: datetime) -> timedelta | None:
 def _location(response: httpx.Response) -> str:
     raw = (_header(response, "location") or "").encode("latin-1")
     try:
-        return raw.decode()
+        text = raw.decode()
     except UnicodeDecodeError:
-        return raw.decode("latin-1")
+        text = raw.decode("latin-1")
+    return text.strip(" ").replace(" ", "%20")  # as browsers do; in a host's place it is refused all the same
 
 
 def _relative(location: str) -> bool:
