@@ -119,6 +119,7 @@ class Tagger:
             one.question = piece.rstrip("\"'”’」』）)").endswith(_QUESTIONS)
             one.item = bool(_ITEM.match(text, one.start)) and (not one.start or text[one.start - 1] == "\n")
             one.breaks = not one.in_title and _is_break(one, text, elsewhere)
+            one.said = one.words
             if one.words & denial:
                 _deny(one, text, denial, self._lexicon.concept["denied_back"])
         return found
@@ -227,7 +228,7 @@ class Tagger:
                 "a look-alike's name: the words in it identify nothing",
             )
         for known in self._lexicon.agreements:
-            if early(published, known) and any(one.words & known.named for one in reading.sentences):
+            if early(published, known) and any(one.said & known.named for one in reading.sentences):
                 yield Near(known.agreement.id, "", "named, but the article is dated before it was published")
         masks = [one.words for one in reading.sentences]
         words = _sum(masks) | _sum(one.denied for one in reading.sentences)
@@ -325,7 +326,7 @@ def _denied(text: str, one: Sentence, denial: tuple[int, int], *, backward: bool
     left = left if left >= 0 else one.start
     marks: tuple[str, ...] = tuple(_PARTS)
     if text[start].isascii():
-        marks = (",", ";") if _SUBORDINATE.search(text, left, start) else (";", " but ", " though ")
+        marks = (",", ";") if backward or _SUBORDINATE.search(text, left, start) else (";", " but ", " though ")
         left = left if backward else start
     ends = [text.find(mark, end, one.end) for mark in marks]
     return left, min((place for place in ends if place >= 0), default=one.end)
