@@ -110,18 +110,19 @@ class Tagger:
                 place += 1
             if found[place].start <= hit[0]:
                 found[place].hits.append(hit)
-        elsewhere, denial = self._lexicon.concept["elsewhere"], self._lexicon.concept["denied"]
+        concept = self._lexicon.concept
+        elsewhere, denial, asked = concept["elsewhere"], concept["denied"], concept["asked"]
         for one in found:
             for _start, _end, mask in one.hits:
                 one.words |= mask
             piece = text[one.start : one.end]
             one.latin = piece.isascii()
-            one.question = piece.rstrip("\"'”’」』）)").endswith(_QUESTIONS)
+            one.question = piece.rstrip("\"'”’」』）)").endswith(_QUESTIONS) or bool(one.words & asked)
             one.item = bool(_ITEM.match(text, one.start)) and (not one.start or text[one.start - 1] == "\n")
             one.breaks = not one.in_title and _is_break(one, text, elsewhere)
             one.said = one.words
             if one.words & denial:
-                _deny(one, text, denial, self._lexicon.concept["denied_back"])
+                _deny(one, text, denial, concept["denied_back"])
         return found
 
     # --- clauses ----------------------------------------------------------------------------------------------------
@@ -291,7 +292,7 @@ def _is_break(one: Sentence, text: str, elsewhere: int) -> bool:
     return any(mask & elsewhere and start - one.start <= 3 for start, _end, mask in one.hits)  # noqa: PLR2004 - its start
 
 
-_ITEM = re.compile(r"\d{1,2}[.、)）]|[①-⑳]|[一二三四五六七八九十]{1,3}[、.]")
+_ITEM = re.compile(r"\d{1,2}[.、)）]|[①-⑳]|[一二三四五六七八九十]{1,3}[、.]|[\u4e00-\u9fff]{2,4}[|丨]")
 _PARTS = "，,；;：:。—"
 
 
