@@ -62,7 +62,7 @@ def identify(sentences: Sequence[Sentence], lexicon: Lexicon, published: datetim
     """For every sentence the agreements (by index) that it names or unmistakably refers to."""
     title = sentences[0].said if sentences and sentences[0].in_title else 0
     around = [_around(sentences, place, 2) | title for place in range(len(sentences))]
-    found = _named(sentences, around, lexicon, published)
+    found = _named(sentences, lexicon, published)
     whole = _around(sentences, 0, len(sentences)) | (0 if any(found) else lexicon.unnamed)
     topic = lexicon.concept["climate_word"]
     near = [_together(found, place, 2) for place in range(len(sentences))]
@@ -84,15 +84,13 @@ def identify(sentences: Sequence[Sentence], lexicon: Lexicon, published: datetim
     return found
 
 
-def _named(
-    sentences: Sequence[Sentence], around: Sequence[int], lexicon: Lexicon, published: datetime | None
-) -> list[set[int]]:
+def _named(sentences: Sequence[Sentence], lexicon: Lexicon, published: datetime | None) -> list[set[int]]:
     found: list[set[int]] = [set() for _ in sentences]
     for index, rules in enumerate(lexicon.agreements):
         if early(published, rules):
             continue
         for place, sentence in enumerate(sentences):
-            if sentence.said & rules.named and not _means_other(rules, around[place]):
+            if sentence.said & rules.named and not _means_other(rules, sentence.said):
                 found[place].add(index)
     return found
 

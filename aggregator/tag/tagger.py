@@ -300,14 +300,13 @@ def _deny(one: Sentence, text: str, denial: int, backward: int) -> None:
     """Take the words of a denied part of a sentence out of it: from the mark before the denial to the one after;
     in English from the denial itself, unless it looks back (`is not mentioned`).
     """
-    denied = []
-    for start, end, mask in one.hits:
-        if mask & denial:
-            denied.append(_denied(text, one, (start, end), backward=bool(mask & backward)))
+    denials = [(s, e, _denied(text, one, (s, e), backward=bool(m & backward))) for s, e, m in one.hits if m & denial]
     kept, gone = [], 0
     for hit in one.hits:
-        if any(left <= hit[0] and hit[1] <= right for left, right in denied) and not hit[2] & denial:
-            gone |= hit[2]
+        start, end, mask = hit
+        # A phrase that holds the denial (`does not reach`) says what it says.
+        if any(a <= start and end <= b and not (start <= s and e <= end) for s, e, (a, b) in denials):
+            gone |= mask
         else:
             kept.append(hit)
     one.hits = kept
