@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -15,11 +15,14 @@ from urllib.parse import urlsplit
 import platformdirs
 
 if TYPE_CHECKING:
-    from aggregator.fetch import NetworkPolicy
+    from aggregator.letters import Desk
+    from aggregator.fetch import Fetcher, NetworkPolicy
     from aggregator.model import Article, Document, Feed, Fetched, Tags, Validators
+    from aggregator.parser_pool import ParserPool
     from aggregator.pipeline import Parts
     from aggregator.settings import Settings
     from aggregator.store.archive import Archive
+    from aggregator.tag import Tagger
 
 
 def now() -> datetime:
@@ -51,7 +54,7 @@ class App:
         named = self.feeds_file or self.environ.get("AGGREGATOR_FEEDS")
         if named:
             return Path(named).expanduser()
-        candidates = (Path("feeds.yaml"), platformdirs.user_config_path("aggregator") / "feeds.yaml")
+        candidates = (Path("feeds.yaml"), user_feeds())
         return next((path for path in candidates if path.is_file()), packaged_feeds())
 
     @cached_property
@@ -68,17 +71,34 @@ class App:
         return Archive.open(self.url, write=write)
 
     @contextmanager
-    def parts(self) -> Iterator[Parts]:
-        """Everything a poll or an import needs, closed at the end; the archive is made or upgraded first."""
+    def opened(self) -> Iterator[Archive]:
+        """The archive for a writer, made or upgraded first, closed at the end; raises ArchiveError."""
+        archive = self.archive(write=True)
+        try:
+            yield archive
+        finally:
+            archive.close()
+
+    @contextmanager
+    def reaching(self) -> Iterator[tuple[Fetcher, ParserPool]]:
+        """The way out under this configuration's policy, and the parser; closed at the end."""
+        from aggregator.fetch import Fetcher
+        from aggregator.parser_pool import ParserPool
+
+        with Fetcher(_policy(self.settings)) as fetcher, ParserPool() as parser:
+            yield fetcher, parser
+
+    @contextmanager
+    def parts(self, archive: Archive | None = None) -> Iterator[Parts]:
+        """Everything a poll or an import needs, closed at the end; on this archive, else on its own as `opened`."""
         from aggregator import fulltext, normalize
         from aggregator.fetch import Fetcher, Pages
         from aggregator.parser_pool import ParserPool
         from aggregator.pipeline import Parts
 
         settings = self.settings
-        archive = self.archive(write=True)
         with ExitStack() as stack:
-            stack.callback(archive.close)
+            archive = archive or stack.enter_context(self.opened())
             fetcher = stack.enter_context(Fetcher(_policy(settings)))
             parser = stack.enter_context(ParserPool())
 
@@ -92,28 +112,57 @@ class App:
 
             pages = Pages(fetcher)
 
-            def decode(page: Fetched) -> str:
-                from aggregator.parse.charset import (
-                    decode as decoded,
-                )  # with feedparser, which polling leaves to a child
-
-                return decoded(page.body, page.content_type).text
-
             def complete(article: Article, feed: Feed) -> Article:
-                return fulltext.completed(
-                    article, feed, lambda url: pages.get(url, now()), decode, normalize.with_text
-                )
+                def read(page: Fetched) -> str:
+                    return parser.page(page.body, asdict(fulltext.request(page, article, feed)))
+
+                return fulltext.completed(article, lambda url: pages.get(url, now()), read, normalize.with_text)
 
             workers = max(settings.network.parallel, 1)
             yield Parts(archive, fetch, parse, self.tagging(), now, workers=workers, complete=complete)
 
-    def tagging(self) -> Callable[[Article], Tags]:
-        """The tagger over the agreements that came along and those that feeds.yaml names."""
-        from aggregator import catalogue
-        from aggregator.tag import Tagger
+    def desk(self, archive: Archive, stopped: Callable[[], bool] = lambda: False) -> Desk:
+        """What writing and sending digests needs; raises SettingsError, CatalogueError."""
+        from aggregator import catalogue, digest, mail
+        from aggregator.digest.values import Names
+        from aggregator.letters import Desk
 
-        tagger = Tagger(catalogue.load(self.settings.agreements))
-        return lambda article: tagger.tags(article.title, article.text, article.published)
+        settings = self.settings
+        known = catalogue.load(settings.agreements)
+        names = Names(
+            {one.id: one.name for one in known.agreements},
+            {clause.id: clause.title for one in known.agreements for clause in one.clauses},
+        )
+        post = settings.mail
+        password = post.smtp_password.get_secret_value() if post.smtp_password else ""
+        server = mail.server(post.smtp_url, password) if post.smtp_url else None
+        return Desk(
+            archive,
+            digest.Renderer(post.templates),
+            mail.usual_sender(post.sender, post.operator, server),
+            now,
+            names=names,
+            catalogue=known.version,
+            operator=post.operator,
+            public_url=settings.public_url,
+            server=server,
+            at_most_once=post.at_most_once,
+            confirm=post.confirm,
+            images=post.images,
+            stopped=stopped,
+        )
+
+    def tagging(self) -> Callable[[Article], Tags]:
+        """The tagger over the agreements that came along and those that feeds.yaml names; made when first used."""
+
+        @cache
+        def tagger() -> Tagger:
+            from aggregator import catalogue
+            from aggregator.tag import Tagger
+
+            return Tagger(catalogue.load(self.settings.agreements))
+
+        return lambda article: tagger().tags(article.title, article.text, article.published)
 
 
 def _policy(settings: Settings) -> NetworkPolicy:
@@ -134,6 +183,11 @@ def _policy(settings: Settings) -> NetworkPolicy:
 def default_archive() -> Path:
     """`archive.db` in the user's data folder."""
     return platformdirs.user_data_path("aggregator") / "archive.db"
+
+
+def user_feeds() -> Path:
+    """The user's own feeds.yaml, which need not exist."""
+    return platformdirs.user_config_path("aggregator") / "feeds.yaml"
 
 
 def packaged_feeds() -> Path:

@@ -1,11 +1,16 @@
-"""The feeds a web page names (RSS Board, "RSS Autodiscovery"; WHATWG HTML, link type `alternate`): pure."""
+"""The feeds of a web page (RSS Board, "RSS Autodiscovery"; WHATWG HTML, link type `alternate`). Asks through what it is given."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit
 
 from bs4 import BeautifulSoup, Tag
+
+from aggregator.addresses import masked
+from aggregator.errors import FeedError, ParseError
+from aggregator.model import Document, Fetched
 
 FEED_TYPES = {
     "application/rss+xml",
@@ -62,3 +67,40 @@ def guesses(url: str) -> tuple[str, ...]:
     """Where a site that names no feed may have one."""
     parts = urlsplit(url)
     return tuple(f"{parts.scheme}://{parts.netloc}/{place}" for place in USUAL_PLACES)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An address that does hold a feed, and the document that came."""
+
+    url: str
+    document: Document
+
+
+def find(
+    url: str, get: Callable[[str], Fetched], parse: Callable[[Fetched], Document], decode: Callable[[Fetched], str]
+) -> tuple[Found, ...]:
+    """The feeds at an address: it itself, else those its page names, else one at the usual places.
+
+    `get` asks under the guard. Raises FetchError when the address does not answer, ParseError when there is none.
+    """
+    page = get(url)
+    try:
+        return (Found(page.permanent_url or url, parse(page)),)
+    except ParseError as error:
+        reason = error
+    named = [link.url for link in links(decode(page), page.url)]
+    found = tuple(one for one in (_tried(link, get, parse) for link in named) if one)
+    if found:
+        return found
+    for guess in guesses(page.url):
+        if one := _tried(guess, get, parse):
+            return (one,)
+    raise ParseError(f"{masked(url)} {reason}, and names none that can be read; give the address of the feed itself.")
+
+
+def _tried(url: str, get: Callable[[str], Fetched], parse: Callable[[Fetched], Document]) -> Found | None:
+    try:
+        return Found(url, parse(get(url)))
+    except FeedError:
+        return None

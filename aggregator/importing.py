@@ -44,13 +44,15 @@ def take_files(paths: Iterable[Path], parts: pipeline.Parts) -> Iterator[Progres
             return
         now = parts.clock()
         with parts.archive.writing() as connection:
-            done = pipeline.admit(connection, _brought(batch), parts.tag, now)
+            filing = pipeline.Filing(connection, now)
+            done = filing.admit(_brought(batch))
+            reprints = len(filing.file(parts.tag))
         progress = Progress(
             progress.read + read,
             progress.new + done.new,
             progress.revised + done.revised,
             progress.unchanged + done.unchanged,
-            progress.reprints + done.reprints,
+            progress.reprints + reprints,
             refused,
         )
         yield progress

@@ -12,17 +12,18 @@ transaction that stores its articles, so that a crash in between makes it ask ag
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DataError, IntegrityError, OperationalError, StatementError
 
-from aggregator import normalize, polite, turn
+from aggregator import normalize, polite, rawitems, turn
 from aggregator.dedup import identity
-from aggregator.errors import FeedError
+from aggregator.errors import AggregatorError, FeedError
 from aggregator.model import (
     Arrival,
     Article,
@@ -38,7 +39,7 @@ from aggregator.model import (
     Validators,
 )
 from aggregator.relate import relate
-from aggregator.store import articles, feeds, tags
+from aggregator.store import articles, feeds, prune, tags
 from aggregator.store.archive import Archive
 
 GROUP = 64
@@ -79,6 +80,8 @@ class Brought:
     state: FeedState
     outcome: turn.Outcome
     articles: tuple[Article, ...] = ()
+    old: int = 0
+    """Entries that were left unread because their bytes stood in the last document too."""
     pages: Mapping[int, Article] = field(default_factory=dict)
     """By index in `articles`: the same article with its page's text. What an entry is, is judged by the feed's."""
 
@@ -98,7 +101,7 @@ def poll(which: Sequence[Feed], parts: Parts, *, force: bool = False) -> Iterato
             for feed in turn.interleaved(which)
         }
         for group in _as_completed(waiting, parts.stopped):
-            yield from take_in(group, parts)
+            yield from take_in(_undisturbed(group, parts), parts)
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 
@@ -112,6 +115,13 @@ def _as_completed(waiting: set[Future[Brought]], stopped: Callable[[], bool]) ->
             yield ready[start : start + GROUP]
 
 
+def _undisturbed(group: list[Brought], parts: Parts) -> list[Brought]:
+    """Without the failures that stopping makes: whoever stops us may end the parsers first."""
+    if not parts.stopped():
+        return group
+    return [brought for brought in group if brought.outcome.status is not PollStatus.FAILED]
+
+
 def ask(feed: Feed, state: FeedState, parts: Parts, *, force: bool = False) -> Brought:
     """One feed's turn up to the archive: fetch, parse, normalize. Never raises for what a feed can do wrong."""
     now = parts.clock()
@@ -122,8 +132,8 @@ def ask(feed: Feed, state: FeedState, parts: Parts, *, force: bool = False) -> B
         digest = hashlib.sha256(fetched.body).hexdigest()
         if fetched.status == NOT_MODIFIED or digest == state.body_sha256:
             return Brought(feed, state, turn.Outcome(PollStatus.UNCHANGED, url=url, fetched=_light(fetched)))
-        document = parts.parse(fetched, feed, now)
-        brought = tuple(_article(entry, feed) for entry in document.entries)
+        reading = _read(feed, state, fetched, parts, now)
+        brought = tuple(_article(entry, feed) for entry in reading.document.entries)
         pages = _pages(feed, brought, parts) if feed.fulltext else {}
     except FeedError as error:
         return Brought(feed, state, turn.failure(error))
@@ -134,11 +144,44 @@ def ask(feed: Feed, state: FeedState, parts: Parts, *, force: bool = False) -> B
         url=url,
         fetched=_light(fetched),
         body_sha256=digest,
-        ttl=document.ttl,
-        notes=document.notes,
-        window=polite.window(document.entries, now),
+        ttl=reading.document.ttl,
+        notes=reading.document.notes,
+        window=polite.window(reading.dates, now),
+        items=reading.memory,
     )
-    return Brought(feed, state, outcome, brought, pages)
+    return Brought(feed, state, outcome, brought, reading.old, pages)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A document as far as it had to be read; `dates` are those of all its entries, `memory` is for the next poll."""
+
+    document: Document
+    dates: Sequence[datetime | None]
+    old: int = 0
+    memory: Mapping[str, Any] | None = None
+
+
+def _read(feed: Feed, state: FeedState, fetched: Fetched, parts: Parts, now: datetime) -> Reading:
+    """Parse what is new in a document, or all of it where that is not certain."""
+    items = rawitems.split(fetched.body)
+    memory = state.extra.get("items")
+    new = rawitems.fresh(items, memory) if items else None
+    if items is None or new is None or len(new) == len(items.items):
+        document = parts.parse(fetched, feed, now)
+        dates = [entry.published for entry in document.entries]
+        fits = items is not None and len(dates) == len(items.items)
+        kept = rawitems.remembered(items, dict(enumerate(dates)), None) if items and fits else None
+        return Reading(document, dates, memory=kept)
+    old = sorted(set(range(len(items.items))) - set(new))
+    document = Document(())
+    if new:
+        document = parts.parse(replace(fetched, body=items.only(new)), feed, now)
+        if len(document.entries) != len(new):
+            return _read(feed, replace(state, extra={}), fetched, parts, now)
+    dates = [entry.published for entry in document.entries]
+    kept = rawitems.remembered(items, dict(zip(new, dates, strict=True)), memory)
+    return Reading(document, dates + rawitems.known_dates(items, old, memory or {}), len(old), kept)
 
 
 def _pages(feed: Feed, arrived: Sequence[Article], parts: Parts) -> dict[int, Article]:
@@ -171,33 +214,70 @@ def _article(entry: Entry, feed: Feed) -> Article:
 
 
 def take_in(group: Sequence[Brought], parts: Parts) -> list[PollReport]:
-    """Store what a group of feeds brought, one savepoint a feed, and their new states, in one transaction."""
+    """Store what a group of feeds brought, and their new states, in one transaction.
+
+    A feed whose data the archive refuses is rolled back to its savepoint and counts as failed; its validators stay
+    old, so it is asked again. Where a group as a whole cannot be filed, each feed gets a transaction of its own, so
+    that one whose texts make a later step fail holds up no other.
+    """
+    try:
+        return _take_in(group, parts)
+    except (OperationalError, AggregatorError):
+        raise  # the archive's trouble, and not a feed's
+    except Exception as error:
+        if len(group) > 1:
+            return [report for brought in group for report in take_in([brought], parts)]
+        if not group[0].articles:
+            raise
+        why = FeedError(f"could not be filed: {type(error).__name__}: {error}", "defect")
+        return _take_in([replace(group[0], outcome=turn.failure(why), articles=(), pages={})], parts)
+
+
+def _take_in(group: Sequence[Brought], parts: Parts) -> list[PollReport]:
     now = parts.clock()
     with parts.archive.writing() as connection:
-        return [_take_in_one(connection, brought, parts, now) for brought in group]
+        filing = Filing(connection, now)
+        taken = [(brought, _stored_or_failed(filing, brought)) for brought in group]
+        reprints = filing.file(parts.tag)
+        return [_remembered(connection, brought, admitted, reprints, now) for brought, admitted in taken]
 
 
-def _take_in_one(connection: sa.Connection, brought: Brought, parts: Parts, now: datetime) -> PollReport:
+def _stored_or_failed(filing: Filing, brought: Brought) -> Admitted | FeedError:
+    if not brought.articles:
+        return Admitted()
+    waiting = dict(filing.texts.waiting)
+    try:
+        with filing.connection.begin_nested():
+            return filing.admit(brought)
+    except (IntegrityError, DataError, StatementError, ValueError) as error:
+        if isinstance(error, OperationalError):
+            raise
+        filing.texts.waiting = waiting
+        return FeedError(f"could not be stored: {error}", "store")
+
+
+def _remembered(
+    connection: sa.Connection,
+    brought: Brought,
+    admitted: Admitted | FeedError,
+    reprints: frozenset[int],
+    now: datetime,
+) -> PollReport:
+    if isinstance(admitted, FeedError):
+        brought, admitted = replace(brought, outcome=turn.failure(admitted)), Admitted()
     report = PollReport(
         brought.feed.id,
         brought.outcome.status,
+        new=admitted.new,
+        revised=admitted.revised,
+        unchanged=admitted.unchanged + brought.old,
+        reprints=sum(article.id in reprints for article in admitted.stored),
         error=brought.outcome.error,
         kind=brought.outcome.kind,
         notes=brought.outcome.notes,
     )
-    if brought.articles:
-        try:
-            with connection.begin_nested():
-                report = _counted(report, admit(connection, brought, parts.tag, now))
-        except (IntegrityError, DataError, StatementError, ValueError) as error:
-            # One feed's strange data: its savepoint is rolled back, its validators stay old, so it is asked again.
-            if isinstance(error, OperationalError):
-                raise
-            brought = replace(brought, outcome=turn.failure(FeedError(f"could not be stored: {error}", "store")))
-            report = replace(report, status=PollStatus.FAILED, error=brought.outcome.error, kind="store")
-    if brought.outcome.status is PollStatus.SKIPPED:
-        return report
-    _remember(connection, brought, report, now)
+    if brought.outcome.status is not PollStatus.SKIPPED:
+        _remember(connection, brought, report, now)
     return report
 
 
@@ -215,48 +295,56 @@ def _remember(connection: sa.Connection, brought: Brought, report: PollReport, n
 class Admitted:
     """What became of a set of articles: those now stored as new or revised, and the counts."""
 
-    stored: tuple[Article, ...]
-    new: int
-    revised: int
-    unchanged: int
-    reprints: int
+    stored: tuple[Article, ...] = ()
+    new: int = 0
+    revised: int = 0
+    unchanged: int = 0
 
 
-def _counted(report: PollReport, admitted: Admitted) -> PollReport:
-    return replace(
-        report,
-        new=admitted.new,
-        revised=admitted.revised,
-        unchanged=admitted.unchanged,
-        reprints=admitted.reprints,
-    )
+@dataclass
+class Filing:
+    """One transaction's work: articles are admitted feed by feed, then indexed, tagged and related all at once."""
 
+    connection: sa.Connection
+    now: datetime
+    texts: articles.Texts = field(default_factory=articles.Texts)
+    fresh: dict[ArticleId, Article] = field(default_factory=dict)
 
-def admit(connection: sa.Connection, brought: Brought, tag: Tagging, now: datetime) -> Admitted:
-    """Decide for each article whether it is new, a revision, or known; store, tag and relate what is not known."""
-    decisions = decide(connection, brought.feed.id, brought.articles)
-    texts = {**dict(enumerate(brought.articles)), **brought.pages}
-    new = [one for one in decisions if one.arrival is Arrival.NEW]
-    added = articles.add(connection, [(texts[one.index], one.key) for one in new], now)
-    stored = {one.index: article for one, article in zip(new, added, strict=True)}
-    revised = [one for one in decisions if one.arrival is Arrival.REVISED]
-    for one in revised:  # oldest first, and each after the new article that it may revise
-        of = stored[one.after].id if one.after is not None else one.of or ArticleId(0)
-        stored[one.index] = articles.revise(connection, of, texts[one.index], one.key, now)
-    newest = tuple({article.id: article for article in stored.values()}.values())
-    reprints = file(connection, newest, tag, now)
-    return Admitted(newest, len(new), len(revised), len(decisions) - len(new) - len(revised), reprints)
+    def admit(self, brought: Brought) -> Admitted:
+        """Decide for each article whether it is new, a revision, or known; store what is not known."""
+        decisions = decide(self.connection, brought.feed.id, brought.articles)
+        values = {**dict(enumerate(brought.articles)), **brought.pages}
+        new = [one for one in decisions if one.arrival is Arrival.NEW]
+        added = articles.add(self.connection, [(values[one.index], one.key) for one in new], self.now, self.texts)
+        stored = {one.index: article for one, article in zip(new, added, strict=True)}
+        revised = [one for one in decisions if one.arrival is Arrival.REVISED]
+        for one in revised:  # oldest first, and each after the new article that it may revise
+            of = stored[one.after].id if one.after is not None else one.of or ArticleId(0)
+            stored[one.index] = articles.revise(self.connection, of, values[one.index], one.key, self.now, self.texts)
+        newest = {article.id: article for article in stored.values()}
+        self.fresh.update(newest)
+        unchanged = len(decisions) - len(new) - len(revised)
+        return Admitted(tuple(newest.values()), len(new), len(revised), unchanged)
+
+    def file(self, tag: Tagging) -> frozenset[int]:
+        """Index, tag and relate everything admitted; the ids of those that turned out to be reprints."""
+        stored = tuple(self.fresh.values())
+        if not stored:
+            return frozenset()
+        self.texts.write(self.connection)
+        tags.put(self.connection, ((article.id, tag(article)) for article in stored))
+        return relate(self.connection, stored, self.now)
 
 
 def decide(connection: sa.Connection, feed: str, arrived: Sequence[Article]) -> list[identity.Decision]:
-    """Ask the archive once for everything that could be the same, then decide."""
+    """Ask the archive once for everything that could be the same, then decide.
+
+    What was removed from the archive (`archive prune`) is known too, and no text of it is a revision.
+    """
     wanted = identity.wanted_of(arrived)
     known = articles.known(connection, feed, wanted.guids, wanted.urls, wanted.keys)
-    return identity.decide(arrived, known, lambda of: articles.text_of(connection, of))
-
-
-def file(connection: sa.Connection, stored: Iterable[Article], tag: Tagging, now: datetime) -> int:
-    """Tags, reprints and stories of newly stored texts; the number that turned out to be reprints."""
-    stored = tuple(stored)
-    tags.put(connection, ((article.id, tag(article)) for article in stored))
-    return relate(connection, stored, now)
+    removed = prune.known(connection, feed, wanted.guids, wanted.urls, wanted.keys)
+    decisions = identity.decide(arrived, [*known, *removed], lambda of: articles.text_of(connection, of))
+    return [
+        replace(one, arrival=Arrival.UNCHANGED) if one.of is not None and one.of < 0 else one for one in decisions
+    ]

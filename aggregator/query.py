@@ -94,7 +94,9 @@ def parse(query: str, now: datetime) -> Node:
     """
     if len(query) > MAX_CHARS:
         raise QueryError(
-            f"The query has {len(query):,} characters; at most {MAX_CHARS} can be asked for.", query[:80], MAX_CHARS + 1
+            f"The query has {len(query):,} characters; at most {MAX_CHARS} can be asked for.",
+            query[:80],
+            MAX_CHARS + 1,
         )
     return _Parser(query, _tokens(query), now).whole()
 
@@ -160,7 +162,14 @@ def with_plurals(node: Node) -> Node:
     return mapped(node, change)
 
 
-_IRREGULAR = {"people": "person", "men": "man", "women": "woman", "children": "child", "crises": "crisis", "bases": "basis"}
+_IRREGULAR = {
+    "people": "person",
+    "men": "man",
+    "women": "woman",
+    "children": "child",
+    "crises": "crisis",
+    "bases": "basis",
+}
 _REGULAR = {one: many for many, one in _IRREGULAR.items()}
 
 

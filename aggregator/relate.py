@@ -9,7 +9,7 @@ matter; an article older than all others becomes the original of its copies when
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
@@ -27,19 +27,23 @@ BATCH = 500
 """Articles related at a time."""
 FLOOR = groups.STRANGERS
 """Scores below count as nothing noted."""
+MOST_CANDIDATES = 32
+"""Articles that one is compared with for stories: those that share most keys with it."""
 SAME_TEXT, SAID = 6.0, 12.0
 """Scores of reprints, and of what an analyst put together."""
+ONE_STORY, TWO_STORIES, NOT_A_REPRINT = "one story", "two stories", "not a reprint"
+"""What an analyst may say of two articles."""
 AHEAD = timedelta(hours=24)
 """A date further in the future than this is a mistake; first seen counts instead."""
 
 
-def relate(connection: sa.Connection, stored: Sequence[Article], now: datetime) -> int:
-    """Relate new and revised articles to all others, in the transaction that stores them; the number of reprints."""
+def relate(connection: sa.Connection, stored: Sequence[Article], now: datetime) -> frozenset[int]:
+    """Relate new and revised articles to all others, in the transaction that stores them; those that are reprints."""
     fresh = [_trace(article, now) for article in stored]
     link(connection, fresh, {article.id: article.text for article in stored})
     settle(connection, [one.id for one in fresh])
     placed = relations.placed(connection, [one.id for one in fresh])
-    return sum(1 for _, original in placed.values() if original is not None)
+    return frozenset(identity for identity, (_, original) in placed.items() if original is not None)
 
 
 def recalculate(connection: sa.Connection, now: datetime | None = None) -> None:
@@ -109,14 +113,16 @@ def _event_candidates(connection: sa.Connection, fresh: Sequence[Trace]) -> tupl
     under = relations.under_story_keys(connection, sought)
     pairs, enter = set(), set()
     for one in fresh:
-        seeks = one.face.seeks()
+        shared: Counter[int] = Counter()
         for span in relations.spans(one.when):
-            for key in seeks:
-                pairs |= {_pair(one.id, other) for other in under.get((span, key), ()) if other != one.id}
+            for key in one.face.seeks():
+                shared.update(under.get((span, key), ()))
+        del shared[one.id]
+        pairs |= {_pair(one.id, other) for other, _ in shared.most_common(MOST_CANDIDATES)}
         span = relations.span(one.when)
         for key in one.face.keys():
             bucket = under.setdefault((span, key), [])
-            if len(bucket) < relations.BUCKET:
+            if len(bucket) < relations.STORY_BUCKET:
                 bucket.append(one.id)
                 enter.add((span, key, one.id))
     return pairs, enter
@@ -168,16 +174,17 @@ def settle(connection: sa.Connection, ids: Collection[int]) -> None:
     before = relations.placed(connection, ids)
     together = relations.in_stories(connection, {s for s, _ in before.values() if s is not None})
     near = set(ids).union(*together.values())
-    likenesses = relations.copies_around(connection, near)
     scores = relations.scores_around(connection, near, groups.JOINS)
-    members = near | {member for pair in (*likenesses, *scores) for member in pair}
+    near |= {member for pair in scores for member in pair}
+    likenesses = relations.copies_around(connection, near)
+    members = near | {member for pair in likenesses for member in pair}
     words = relations.verdicts(connection, members)
     original = _originals(connection, members, likenesses, words)
     clusters = groups.clusters(
-        members,
+        near,
         scores,
-        together={*words["one story"], *_near_copies(original, likenesses, scores)} - words["two stories"],
-        apart=words["two stories"],
+        together={*words[ONE_STORY], *_near_copies(original, likenesses, scores)} - words[TWO_STORIES],
+        apart=words[TWO_STORIES],
     )
     share = {pair: likeness.share for pair, likeness in likenesses.items()}
     stories.place(connection, clusters, original, share, scores)
@@ -189,14 +196,13 @@ def _originals(
     likenesses: Mapping[Pair, Likeness],
     words: Mapping[str, Collection[Pair]],
 ) -> dict[int, int | None]:
-    linked = {pair: likeness for pair, likeness in likenesses.items() if pair not in words["not a reprint"]}
-    concerned = {member for pair in linked for member in pair}
+    concerned = {member for pair in likenesses for member in pair}
     copies = {
         one.id: Copy(one.when, one.print.length, min(one.print.sample, default=0))
         for one in relations.traces(connection, concerned).values()
     }
-    linked = {pair: likeness for pair, likeness in linked.items() if pair[0] in copies and pair[1] in copies}
-    return dict.fromkeys(members) | groups.originals(copies, linked)
+    linked = {pair: likeness for pair, likeness in likenesses.items() if pair[0] in copies and pair[1] in copies}
+    return dict.fromkeys(members) | groups.originals(copies, linked, words[NOT_A_REPRINT])
 
 
 def _near_copies(
@@ -208,3 +214,35 @@ def _near_copies(
         for a, b in likenesses.keys() & scores.keys()
         if (original.get(a) or a) == (original.get(b) or b)
     }
+
+
+# --- what analysts say ------------------------------------------------------------------------------------------
+
+
+def merge(connection: sa.Connection, ids: Sequence[int], now: datetime) -> int:
+    """These stories are one: noted between one article and all others, so that it outlives recalculation.
+
+    Gives the id that the story keeps, the oldest.
+    """
+    members = relations.in_stories(connection, ids)
+    first, *others = sorted(set().union(*members.values()))
+    relations.say(connection, ONE_STORY, {(first, other) for other in others}, now)
+    relations.link_by_word(connection, SAID)
+    settle(connection, [first, *others])
+    return min(ids)
+
+
+def split(connection: sa.Connection, story_id: int, taken: Collection[int], now: datetime) -> None:
+    """These articles are another story than the rest of this one, and among themselves one."""
+    rest = relations.in_stories(connection, [story_id])[story_id] - set(taken)
+    first, *others = sorted(taken)
+    relations.say(connection, TWO_STORIES, {(one, other) for one in taken for other in rest}, now)
+    relations.say(connection, ONE_STORY, {(first, other) for other in others}, now)
+    relations.link_by_word(connection, SAID)
+    settle(connection, [*taken, *rest])
+
+
+def not_a_reprint(connection: sa.Connection, one: int, other: int, now: datetime) -> None:
+    """These two are not the same text."""
+    relations.say(connection, NOT_A_REPRINT, {(one, other)}, now)
+    settle(connection, [one, other])

@@ -94,7 +94,7 @@ def _start(text: str, anchor: int | None, before: int) -> int:
         return 0
     start = max(anchor - before // 2, 0)
     space = text.find(" ", start, anchor)
-    return space + 1 if 0 <= space else start
+    return space + 1 if space >= 0 else start
 
 
 # --- widths -----------------------------------------------------------------------------------------------------
@@ -120,7 +120,7 @@ def _cut(text: str, columns: int) -> tuple[str, bool]:
         used += _columns(char)
         if used > columns:
             space = text.rfind(" ", max(index - 12, 0), index + 1)
-            return text[: space if space > 0 and text[index].isascii() else index].rstrip(), False
+            return text[: space if space > 0 and char.isascii() else index].rstrip(), False
     return text, True
 
 

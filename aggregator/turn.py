@@ -49,6 +49,7 @@ class Outcome:
     code: int | None = None
     retry_after: timedelta | None = None
     window: polite.Window | None = None
+    items: Mapping[str, Any] | None = None
 
 
 def failure(error: FeedError) -> Outcome:
@@ -96,8 +97,11 @@ def interleaved(feeds: Sequence[Feed]) -> list[Feed]:
 
 
 def must_wait(state: FeedState, now: datetime) -> str | None:
-    """Why a feed is not asked even by hand: its server said when to come back (Retry-After). None when it is."""
-    if state.not_before and state.not_before > now:
+    """Why a feed is not asked even by hand: its server said when to come back (Retry-After). None when it is.
+
+    A time further off than any that is ever promised was noted by a clock that has been set back since.
+    """
+    if state.not_before and now < state.not_before <= now + polite.MAX_WAIT:
         return (
             f"its server asked to be left alone until {state.not_before:%Y-%m-%d %H:%M:%S} UTC (--force asks anyway)"
         )
@@ -223,6 +227,9 @@ def _learned(feed: Feed, state: FeedState, outcome: Outcome, report: PollReport,
     _learn_place(feed, extra, outcome, now)
     seen = polite.Seen(report.new, report.unchanged + report.revised, changed, outcome.window)
     polite.learn(extra, state, seen, now)
+    if changed:
+        extra.pop("items", None)
+        extra |= {"items": outcome.items} if outcome.items else {}
     if changed and (found := outcome.window):
         extra["dated"] = found.dated
         if found.newest:

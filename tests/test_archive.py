@@ -33,6 +33,7 @@ def test_head_is_the_newest_migration() -> None:
     assert ScriptDirectory(str(migrations_folder())).get_current_head() == HEAD
 
 
+@pytest.mark.filterwarnings("ignore:Skipped unsupported reflection", "ignore:autogenerate skipping metadata-specified")
 def test_migrations_make_the_schema(tmp_path: Path) -> None:
     """What the migrations build is what the schema module says."""
     archive = Archive.open(str(tmp_path / "a.db"), write=True)

@@ -59,7 +59,9 @@ def test_markdown_cells_are_escaped():
     assert list(output.markdown(ROWS))[3].count("\\|") == 1
 
 
-@pytest.mark.parametrize("harm", ["\x1b[31mred", "\x1b]0;title\x07", "\x9b31m", "\x1bc", "\u202eabc", "a\x08b", "\x00", "\ud800", "a\rb"])
+@pytest.mark.parametrize(
+    "harm", ["\x1b[31mred", "\x1b]0;title\x07", "\x9b31m", "\x1bc", "\u202eabc", "a\x08b", "\x00", "\ud800", "a\rb"]
+)
 def test_no_command_reaches_a_terminal(harm):
     """Escape sequences, control characters and direction marks are taken out."""
     shown = output.safe(f"x{harm}y")

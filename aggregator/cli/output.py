@@ -113,8 +113,7 @@ def stream(values: Iterable[Mapping[str, Any]], form: str, file: TextIO, *, form
     CSV follows RFC 4180 with newline ends. Unless `formulas`, cells that a spreadsheet would compute get a leading '.
     """
     if form == "jsonl":
-        for row in values:
-            file.write(json.dumps(dict(row), ensure_ascii=False, default=str) + "\n")
+        file.writelines(json.dumps(dict(row), ensure_ascii=False, default=str) + "\n" for row in values)
         return
     if form != "csv":
         raise ValueError(f"{form} cannot be streamed")

@@ -13,7 +13,20 @@ import click
 from aggregator.cli import output
 from aggregator.cli.filters import filter_options, moment
 from aggregator.errors import UsageError
-from aggregator.query import And, Field, Node, Or, Since, Text, Until, everything_of, expanded, parse, texts, with_plurals
+from aggregator.query import (
+    And,
+    Field,
+    Node,
+    Or,
+    Since,
+    Text,
+    Until,
+    everything_of,
+    expanded,
+    parse,
+    texts,
+    with_plurals,
+)
 
 if TYPE_CHECKING:
     import sqlite3
@@ -71,7 +84,16 @@ Examples:
 @click.option("--format", "form", type=click.Choice(output.FORMATS), default="table", help="How to print.")
 @click.pass_obj
 def search(
-    app: App, query: tuple[str, ...], form: str, offset: int, *, rank: bool, expand: bool, plurals: bool, **filters: Any
+    app: App,
+    /,
+    query: tuple[str, ...],
+    form: str,
+    offset: int,
+    *,
+    rank: bool,
+    expand: bool,
+    plurals: bool,
+    **filters: Any,
 ) -> None:
     """Find articles by words, phrases, clauses and dates, newest first.
 
@@ -100,10 +122,11 @@ def search(
 
 def _filters(filters: Mapping[str, Any], now: Any) -> list[Node]:
     """The options as parts of the query; several values of one kind are alternatives."""
-    nodes: list[Node] = []
-    for name in ("agreement", "clause", "outlet"):
-        if filters[name]:
-            nodes.append(Or(tuple(Field(name, value) for value in filters[name])))
+    nodes: list[Node] = [
+        Or(tuple(Field(name, value) for value in filters[name]))
+        for name in ("agreement", "clause", "outlet")
+        if filters[name]
+    ]
     if filters["lang"]:
         nodes.append(Field("lang", filters["lang"]))
     if since := moment(filters["since"], now):
@@ -141,7 +164,8 @@ def _names(app: App) -> dict[str, tuple[str, ...]]:
     known = catalogue.load(app.settings.agreements)
     groups = [one.names for one in known.agreements]
     groups += [tuple(clause.title.values()) for one in known.agreements for clause in one.clauses]
-    groups += [words for one in (known, *known.agreements) for words in one.concepts.values()]
+    for lists in (known.concepts, *(one.concepts for one in known.agreements)):
+        groups += lists.values()
     found: dict[str, tuple[str, ...]] = {}
     for group in groups:
         names = tuple(word for word in group if not set(word) & set("@*&+()"))

@@ -82,6 +82,8 @@ def _lines(
 
 
 def _facts(article: Article, place: Any) -> list[tuple[str, object]]:
+    from aggregator.dedup.provenance import named_sources
+
     published = article.published and f"{article.published:%Y-%m-%d %H:%M} UTC"
     note = f"unreadable: {article.date_note}" if article.date_note and not published else None
     return [
@@ -96,7 +98,7 @@ def _facts(article: Article, place: Any) -> list[tuple[str, object]]:
         ("revision", article.revision if article.revision > 1 else None),
         ("story", place.story),
         ("reprint of", place.reprint_of),
-        ("sources", ", ".join(place.provenance)),
+        ("sources", ", ".join(named_sources(article.text))),
     ]
 
 

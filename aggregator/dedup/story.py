@@ -39,7 +39,7 @@ LEAD, LATIN_LEAD = 300, 800
 NUMBERS_IN = 2000
 """Characters of the text whose numbers count."""
 MOST_TERMS = 220
-KEYS = 8
+KEYS = 16
 """Terms of an article by which others find it: its weightiest."""
 NAMES_PAIRED, TELLING = 4, 2.5
 """Names whose pairs are keys, and the least weight of such a name."""
@@ -238,7 +238,7 @@ class Weights:
     bias: float
 
 
-_WEIGHTS = Weights(1.753, 1.865, 2.207, 0.444, 0.651, -1.089, -4.515, 1.868, 0.392, -1.071)
+_WEIGHTS = Weights(1.91, 0.38, 2.21, 0.49, 0.44, -1.27, -2.73, 1.64, 0.15, -1.37)
 
 
 def attraction(a: Face, b: Face, *, conflict: int = 0) -> float | None:

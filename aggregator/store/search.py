@@ -17,6 +17,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from itertools import islice
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -25,13 +26,16 @@ from aggregator.query import Node
 from aggregator.store import lookup
 from aggregator.store.lookup import Found
 from aggregator.store.plan import CANDIDATES
+from aggregator.store.ranking import varint
 
 DDL = (
     "CREATE VIRTUAL TABLE article_fts USING fts5(terms, content='', detail=none, tokenize='ascii')",
     "INSERT INTO article_fts(article_fts, rank) VALUES('hashsize', 16777216)",
     "CREATE TABLE article_word(id INTEGER PRIMARY KEY, word TEXT NOT NULL UNIQUE)",
-    "CREATE VIRTUAL TABLE article_word_fts USING fts5(word, content='article_word', content_rowid='id',"
-    " detail=none, tokenize='trigram')",
+    (
+        "CREATE VIRTUAL TABLE article_word_fts"
+        " USING fts5(word, content='article_word', content_rowid='id', detail=none, tokenize='trigram')"
+    ),
     "CREATE TABLE article_traditional(docid INTEGER PRIMARY KEY)",
     "CREATE TABLE article_slot(home INTEGER PRIMARY KEY, next INTEGER NOT NULL)",
 )
@@ -46,13 +50,12 @@ BATCH = 500
 
 def allocate(connection: sa.Connection, seconds: Sequence[int]) -> list[int]:
     """Free docids for articles dated `seconds` after 2000-01-01 UTC, all to be stored in this transaction."""
+    given: dict[int, int] = {}
     taken: set[int] = set()
-    docids = []
-    for moment in seconds:
-        docid = _free(connection, moment // SLOT, taken)
-        taken.add(docid)
-        docids.append(docid)
-    return docids
+    for place in sorted(range(len(seconds)), key=seconds.__getitem__):
+        given[place] = _free(connection, seconds[place] // SLOT, taken)
+        taken.add(given[place])
+    return [given[place] for place in range(len(seconds))]
 
 
 def _free(connection: sa.Connection, slot: int, taken: set[int]) -> int:
@@ -180,17 +183,7 @@ def _stale(connection: sa.Connection) -> int:
     rows = connection.exec_driver_sql(
         "SELECT a.title, a.text, d.sz FROM article a JOIN article_fts_docsize d ON d.id = a.docid"
     )
-    return sum(len(_terms(title, text)) != _varint(size) for title, text, size in rows)
-
-
-def _varint(blob: bytes) -> int:
-    """SQLite's variable-length integer as FTS5 stores a document's number of terms."""
-    value = 0
-    for byte in blob:
-        value = value << 7 | byte & 0x7F
-        if byte < 0x80:  # noqa: PLR2004 - the high bit says that more follows
-            break
-    return value
+    return sum(len(_terms(title, text)) != varint(size) for title, text, size in rows)
 
 
 # --- reading ----------------------------------------------------------------------------------------------------
@@ -204,7 +197,8 @@ def find(
     offset: int = 0,
     rank: bool = False,
     candidates: int = CANDIDATES,
+    count: bool = True,
 ) -> Found:
     """The articles that a query finds; see `lookup.find`, which this hands SQLite's own connection."""
-    raw = connection.connection.driver_connection
-    return lookup.find(raw, query, limit=limit, offset=offset, rank=rank, candidates=candidates)  # type: ignore[arg-type]
+    raw: Any = connection.connection.driver_connection
+    return lookup.find(raw, query, limit=limit, offset=offset, rank=rank, candidates=candidates, count=count)

@@ -21,27 +21,29 @@ def place(
     share: Mapping[Pair, float],
     scores: Mapping[Pair, float],
 ) -> None:
-    """Write where each article stands. A story's id stays with most of its articles; of two that become one the older
+    """Write where each article of `original` stands. A story's id stays with most of its articles; of two that become one the older
     id stays and the other is remembered as its alias.
     """
-    members = {member for cluster in clusters for member in cluster}
-    before = relations.placed(connection, members)
-    ids = _ids(clusters, before)
-    rows = []
-    changed: set[int] = set()
-    for cluster, (identity, merged) in zip(clusters, ids, strict=True):
+    before = relations.placed(connection, original)
+    story_of = {member: before.get(member, _NOWHERE)[0] for member in original}
+    merged_all: set[int] = set()
+    for cluster, (identity, merged) in zip(clusters, _ids(clusters, before), strict=True):
         story_id = identity if identity is not None else (_new(connection) if len(cluster) > 1 else None)
+        story_of |= dict.fromkeys(cluster, story_id)
         if merged:
             _remember(connection, merged, story_id)
-            changed |= merged
-        for member in cluster:
-            of = original.get(member)
-            if before.get(member, (None, None)) != (story_id, of):
-                near = share.get((min(member, of), max(member, of))) if of is not None else None
-                rows.append({"article_id": member, "story_id": story_id, "reprint_of": of, "share": near})
-                changed |= {one for one in (story_id, before.get(member, (None, None))[0]) if one is not None}
+            merged_all |= merged
+    rows = []
+    for member, of in original.items():
+        if before.get(member, _NOWHERE) != (story_of[member], of):
+            near = share.get((min(member, of), max(member, of))) if of is not None else None
+            rows.append({"article_id": member, "story_id": story_of[member], "reprint_of": of, "share": near})
     relations.put_places(connection, rows)
-    _describe(connection, changed, scores)
+    changed = {row["story_id"] for row in rows} | {before.get(row["article_id"], _NOWHERE)[0] for row in rows}
+    _describe(connection, (changed | merged_all) - {None}, scores)
+
+
+_NOWHERE: tuple[int | None, int | None] = (None, None)
 
 
 def _ids(
@@ -78,7 +80,9 @@ def _new(connection: sa.Connection) -> int:
 
 
 def _remember(connection: sa.Connection, merged: Collection[int], story_id: int | None) -> None:
+    connection.execute(sa.update(places).where(places.c.story_id.in_(merged)).values(story_id=story_id))
     connection.execute(sa.update(story_alias).where(story_alias.c.story_id.in_(merged)).values(story_id=story_id))
+    connection.execute(sa.delete(story_alias).where(story_alias.c.old.in_({*merged, story_id})))
     connection.execute(sa.insert(story_alias), [{"old": old, "story_id": story_id} for old in sorted(merged)])
 
 
@@ -185,3 +189,4 @@ def told(connection: sa.Connection, ids: Sequence[int]) -> list[Listed]:
         for identity in ids
         if identity in rows
     ]
+
