@@ -31,7 +31,8 @@ class Level(IntEnum):
 @dataclass(slots=True)
 class Sentence:
     """One sentence of a view: its span, its words in bits (`said`; without the `denied` ones
-    `words`), and what it is about."""
+    `words`), and what it is about.
+    """
 
     start: int
     end: int
