@@ -27,8 +27,10 @@ BATCH = 500
 """Articles related at a time."""
 FLOOR = groups.STRANGERS
 """Scores below count as nothing noted."""
-MOST_CANDIDATES = 32
+MOST_CANDIDATES = 24
 """Articles that one is compared with for stories: those that share most keys with it."""
+SHARED_KEYS = 2
+"""Keys that two articles share at least."""
 SAME_TEXT, SAID = 6.0, 12.0
 """Scores of reprints, and of what an analyst put together."""
 ONE_STORY, TWO_STORIES, NOT_A_REPRINT = "one story", "two stories", "not a reprint"
@@ -118,7 +120,8 @@ def _event_candidates(connection: sa.Connection, fresh: Sequence[Trace]) -> tupl
             for key in one.face.seeks():
                 shared.update(under.get((span, key), ()))
         del shared[one.id]
-        pairs |= {_pair(one.id, other) for other, _ in shared.most_common(MOST_CANDIDATES)}
+        most = shared.most_common(MOST_CANDIDATES)
+        pairs |= {_pair(one.id, other) for other, number in most if number >= SHARED_KEYS}
         span = relations.span(one.when)
         for key in one.face.keys():
             bucket = under.setdefault((span, key), [])

@@ -109,7 +109,7 @@ def synthetic(given: argparse.Namespace, folder: Path) -> None:
     step = max(given.docs // 10, BATCH)
     while batch := [_article(row) for _, row in zip(range(BATCH), made, strict=False)]:
         labels += [(row["dup_of"], row["kind"]) for _, row in batch]
-        admit(archive, [value for value, _ in batch], spent)
+        admit(archive, [value for value, _ in reversed(batch)], spent)
         done += len(batch)
         if done % step == 0:
             _row(done, step, spent, before)
