@@ -358,16 +358,17 @@ def written(
     """A digest that fits its limit, its subject and its bytes; text alone where not even a short page fits."""
     links = tuple(one for one in (value.unsubscribe_link, value.unsubscribe_mail) if one)
     most = min(desk.limit, limit or desk.limit)
-
-    def make(one: Digest) -> tuple[str, bytes]:
-        rendered = desk.renderer.digest(one)
-        return rendered[0], letter(desk, one.address, one.language, message_id, now, rendered, links)
-
-    def make_text(one: Digest) -> tuple[str, bytes]:
-        subject, text, _html = desk.renderer.digest(one)
-        return subject, letter(desk, one.address, one.language, message_id, now, (subject, text, ""), links)
-
-    fitting, (subject, data) = digest.fitted(value, make, lambda made: len(made[1]), most)
-    if len(data) > most:
-        fitting, (subject, data) = digest.fitted(value, make_text, lambda made: len(made[1]), most)
+    for parts, room in ((3, most), (3, most * 9 // 10), (2, most), (2, most * 9 // 10)):
+        fitting, rendered = digest.fitted(
+            value, desk.renderer.digest, lambda made, parts=parts: mail.weight(*made[1:parts]), room
+        )
+        subject, text, html = rendered
+        whole = (subject, text, html if parts == _PAGE else "")
+        data = letter(desk, value.address, value.language, message_id, now, whole, links)
+        if len(data) <= most:
+            return fitting, subject, data
     return fitting, subject, data
+
+
+_PAGE = 3
+"""Subject, text and page; without the page, two."""
