@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 import platformdirs
 
 if TYPE_CHECKING:
-    from aggregator.letters import Desk
     from aggregator.fetch import Fetcher, NetworkPolicy
+    from aggregator.letters import Desk
     from aggregator.model import Article, Document, Feed, Fetched, Tags, Validators
     from aggregator.parser_pool import ParserPool
     from aggregator.pipeline import Parts

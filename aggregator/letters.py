@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from aggregator import digest, mail, query, terms
 from aggregator.digest.compose import quote_of
 from aggregator.digest.values import Change, Digest, Item, Names, Outage, Quote
+from aggregator.errors import MailError
 from aggregator.matching import Candidate, matches
 from aggregator.model import ClauseTag, Relation, Tags
 from aggregator.store import feeds, outbox, period, places, subscribers, tags
@@ -358,17 +359,16 @@ def written(
     """A digest that fits its limit, its subject and its bytes; text alone where not even a short page fits."""
     links = tuple(one for one in (value.unsubscribe_link, value.unsubscribe_mail) if one)
     most = min(desk.limit, limit or desk.limit)
-    for parts, room in ((3, most), (3, most * 9 // 10), (2, most), (2, most * 9 // 10)):
-        fitting, rendered = digest.fitted(
-            value, desk.renderer.digest, lambda made, parts=parts: mail.weight(*made[1:parts]), room
-        )
-        subject, text, html = rendered
-        whole = (subject, text, html if parts == _PAGE else "")
-        data = letter(desk, value.address, value.language, message_id, now, whole, links)
-        if len(data) <= most:
-            return fitting, subject, data
-    return fitting, subject, data
+    for page, room in ((True, most), (True, most * 9 // 10), (False, most), (False, most * 9 // 10)):
+        fitting, (subject, text, html) = digest.fitted(value, desk.renderer.digest, _weight(page=page), room)
+        whole = (subject, text, html if page else "")
+        made = fitting, subject, letter(desk, value.address, value.language, message_id, now, whole, links)
+        if len(made[2]) <= most:
+            return made
+    raise MailError(
+        f"no digest for {value.address} fits into {most:,} bytes; the mail server takes no more", permanent=True
+    )
 
 
-_PAGE = 3
-"""Subject, text and page; without the page, two."""
+def _weight(*, page: bool) -> Callable[[tuple[str, str, str]], int]:
+    return lambda rendered: mail.weight(rendered[1], rendered[2]) if page else mail.weight(rendered[1])

@@ -26,7 +26,20 @@ from aggregator.store.search import SLOT
 from aggregator.store.subscribers import Subscriber, Wants
 
 NOW = datetime(2026, 11, 21, 8, tzinfo=UTC)
-WORDS = "甲烷 气候 合作 methane climate forest coal finance summit adaptation carbon talks".split()
+WORDS = [
+    "甲烷",
+    "气候",
+    "合作",
+    "methane",
+    "climate",
+    "forest",
+    "coal",
+    "finance",
+    "summit",
+    "adaptation",
+    "carbon",
+    "talks",
+]
 OUTLETS = [f"Outlet {number}" for number in range(40)]
 
 
@@ -36,18 +49,43 @@ def fill(archive: Archive, articles: int, period: int, clauses: list[str]) -> No
     rows, tags = [], []
     for number in range(1, articles + 1):
         fresh = number > articles - period
-        seen = NOW - (timedelta(seconds=(articles - number + 1) * (86000 // period)) if fresh else timedelta(minutes=1440 + (articles - number) * 15))
+        seen = NOW - (
+            timedelta(seconds=(articles - number + 1) * (86000 // period))
+            if fresh
+            else timedelta(minutes=1440 + (articles - number) * 15)
+        )
         words = chance.choices(WORDS, k=8)
         text = " ".join(chance.choices(WORDS, k=300))
-        rows.append({
-            "id": number, "docid": int((seen - datetime(2000, 1, 1, tzinfo=UTC)).total_seconds()) // SLOT, "feed": "f",
-            "outlet": chance.choice(OUTLETS), "url": f"https://example.org/{number}", "content_key": str(number), "lang": chance.choice(["zh", "en"]),
-            "published": seen, "first_seen": seen, "categories": [], "extra": {}, "title": " ".join(words), "text": text, "html": "",
-        })
+        rows.append(
+            {
+                "id": number,
+                "docid": int((seen - datetime(2000, 1, 1, tzinfo=UTC)).total_seconds()) // SLOT,
+                "feed": "f",
+                "outlet": chance.choice(OUTLETS),
+                "url": f"https://example.org/{number}",
+                "content_key": str(number),
+                "lang": chance.choice(["zh", "en"]),
+                "published": seen,
+                "first_seen": seen,
+                "categories": [],
+                "extra": {},
+                "title": " ".join(words),
+                "text": text,
+                "html": "",
+            }
+        )
         if chance.random() < 0.2:
             evidence = [{"field": "text", "start": 0, "end": 120, "quote": text[:120], "rule": "r", "words": [[0, 2]]}]
             tags += [
-                {"article_id": number, "clause": clause, "agreement": clause.rpartition("/")[0], "relation": "discusses", "score": 0.9, "catalogue": "1", "evidence": evidence}
+                {
+                    "article_id": number,
+                    "clause": clause,
+                    "agreement": clause.rpartition("/")[0],
+                    "relation": "discusses",
+                    "score": 0.9,
+                    "catalogue": "1",
+                    "evidence": evidence,
+                }
                 for clause in chance.sample(clauses, 3)
             ]
     with archive.writing() as connection:
@@ -72,7 +110,10 @@ def wishes(number: int, clauses: list[str]) -> Wants:
 def measure(count: int, articles: int, period: int) -> tuple[float, float, int]:
     """Seconds, seconds of CPU and mails for composing and writing down everybody's digest."""
     known = catalogue.load()
-    names = Names({one.id: one.name for one in known.agreements}, {c.id: c.title for one in known.agreements for c in one.clauses})
+    names = Names(
+        {one.id: one.name for one in known.agreements},
+        {c.id: c.title for one in known.agreements for c in one.clauses},
+    )
     with tempfile.TemporaryDirectory() as folder:
         archive = Archive.open(str(Path(folder) / "archive.db"), write=True)
         fill(archive, articles, period, list(names.clauses))
@@ -80,10 +121,25 @@ def measure(count: int, articles: int, period: int) -> tuple[float, float, int]:
         yesterday = NOW - timedelta(days=1)
         with archive.writing() as connection:
             for number in range(count):
-                subscribers.add(connection, Subscriber(
-                    0, f"r{number}@example.org", "daily 08:00", "UTC", "zh" if number % 2 else "en", wishes(number, list(names.clauses)),
-                    False, "active", "", "", yesterday, yesterday, yesterday, articles - period,
-                ))
+                subscribers.add(
+                    connection,
+                    Subscriber(
+                        0,
+                        f"r{number}@example.org",
+                        "daily 08:00",
+                        "UTC",
+                        "zh" if number % 2 else "en",
+                        wishes(number, list(names.clauses)),
+                        False,
+                        "active",
+                        "",
+                        "",
+                        yesterday,
+                        yesterday,
+                        yesterday,
+                        articles - period,
+                    ),
+                )
         # The records of clauses are kept up to date day by day; they are not part of one morning's work.
         with archive.writing() as connection:
             from aggregator.store import period as periods
@@ -112,7 +168,10 @@ def main() -> None:
     for case in cases:
         wall, cpu, written = measure(*case)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(f"{case[0]:11} {case[1]:9} {case[2]:7} {wall:9.1f} {cpu:4.1f} {written:6} {1000 * wall / max(written, 1):10.1f} {peak:8.0f}", flush=True)
+        print(
+            f"{case[0]:11} {case[1]:9} {case[2]:7} {wall:9.1f} {cpu:4.1f} {written:6} {1000 * wall / max(written, 1):10.1f} {peak:8.0f}",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":
