@@ -78,7 +78,11 @@ class Renderer:
 
 def _environment(loader: jinja2.BaseLoader, *, escape: bool) -> jinja2.Environment:
     environment = jinja2.Environment(
-        loader=loader, autoescape=escape, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=loader,
+        autoescape=escape,  # noqa: S701 - pages are escaped, plain text must not be
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.filters |= {"bar": bar, "underline": underline, "line": line}
     return environment
