@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import platformdirs
 
 if TYPE_CHECKING:
+    from aggregator.letters import Desk
     from aggregator.fetch import Fetcher, NetworkPolicy
     from aggregator.model import Article, Document, Feed, Fetched, Tags, Validators
     from aggregator.parser_pool import ParserPool
@@ -111,20 +112,47 @@ class App:
 
             pages = Pages(fetcher)
 
-            def decode(page: Fetched) -> str:
-                from aggregator.parse.charset import (
-                    decode as decoded,
-                )  # with feedparser, which polling leaves to a child
-
-                return decoded(page.body, page.content_type).text
-
             def complete(article: Article, feed: Feed) -> Article:
-                return fulltext.completed(
-                    article, feed, lambda url: pages.get(url, now()), decode, normalize.with_text
-                )
+                def read(page: Fetched) -> str:
+                    return parser.page(
+                        page.body, content_type=page.content_type, url=page.url, keep=feed.keep, drop=feed.drop
+                    )
+
+                return fulltext.completed(article, lambda url: pages.get(url, now()), read, normalize.with_text)
 
             workers = max(settings.network.parallel, 1)
             yield Parts(archive, fetch, parse, self.tagging(), now, workers=workers, complete=complete)
+
+    def desk(self, archive: Archive, stopped: Callable[[], bool] = lambda: False) -> Desk:
+        """What writing and sending digests needs; raises SettingsError, CatalogueError."""
+        from aggregator import catalogue, digest, mail
+        from aggregator.digest.values import Names
+        from aggregator.letters import Desk
+
+        settings = self.settings
+        known = catalogue.load(settings.agreements)
+        names = Names(
+            {one.id: one.name for one in known.agreements},
+            {clause.id: clause.title for one in known.agreements for clause in one.clauses},
+        )
+        post = settings.mail
+        password = post.smtp_password.get_secret_value() if post.smtp_password else ""
+        server = mail.server(post.smtp_url, password) if post.smtp_url else None
+        return Desk(
+            archive,
+            digest.Renderer(post.templates),
+            mail.usual_sender(post.sender, post.operator, server),
+            now,
+            names=names,
+            catalogue=known.version,
+            operator=post.operator,
+            public_url=settings.public_url,
+            server=server,
+            at_most_once=post.at_most_once,
+            confirm=post.confirm,
+            images=post.images,
+            stopped=stopped,
+        )
 
     def tagging(self) -> Callable[[Article], Tags]:
         """The tagger over the agreements that came along and those that feeds.yaml names; made when first used."""

@@ -25,11 +25,23 @@ from aggregator.yaml_lines import Loaded, YamlProblem, load_yaml
 BUILT_IN = ("shanghai-2021", "glasgow-2021", "sunnylands-2023")
 LANGUAGES = ("zh", "en")
 _ID = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*\Z")
-_TOP = (
-    "id name published parties builds_on topic aliases mistranslations lookalikes references unless recall concepts"
-    " clauses"
-).split()
-_CLAUSE = "number section title summary cues hints otherwise covers not".split()
+_TOP = [
+    "id",
+    "name",
+    "published",
+    "parties",
+    "builds_on",
+    "topic",
+    "aliases",
+    "mistranslations",
+    "lookalikes",
+    "references",
+    "unless",
+    "recall",
+    "concepts",
+    "clauses",
+]
+_CLAUSE = ["number", "section", "title", "summary", "cues", "hints", "otherwise", "covers", "not"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +121,7 @@ def load(files: Iterable[Path] = (), *, built_in: bool = True) -> Catalogue:
 
     Raises:
         CatalogueError: a file cannot be read or holds a mistake; the text starts with file and line.
+
     """
     own = [read(_text(path), str(path)) for path in files]
     given = {one.id: one for one in own}
@@ -123,6 +136,7 @@ def assemble(agreements: Iterable[Agreement]) -> Catalogue:
 
     Raises:
         CatalogueError: a cue uses a concept that neither its file nor the shared list has.
+
     """
     ordered = tuple(sorted(agreements, key=lambda one: (one.published or date.min, one.id)))
     shared = concepts()
@@ -150,6 +164,7 @@ def read(text: str, name: str) -> Agreement:
 
     Raises:
         CatalogueError: the text starts with file, line and column.
+
     """
     loaded = _yaml(text, name)
     data = _mapping(loaded, loaded.data, (), _TOP)
@@ -184,17 +199,19 @@ def lint(catalogue: Catalogue) -> list[str]:
     A cue for and against a clause at once, a clause without a cue in each language that its agreement's name has,
     a name that two agreements share, a name that is another's look-alike or its own.
     """
-    found = [line for one in catalogue.agreements for clause in one.clauses for line in _lint_clause(one, clause, catalogue)]
+    found = [
+        line for one in catalogue.agreements for clause in one.clauses for line in _lint_clause(one, clause, catalogue)
+    ]
     owners: dict[str, str] = {}
     for one in catalogue.agreements:
         for name in dict.fromkeys(fold(name).strip() for name in one.names):
             if owners.setdefault(name, one.id) != one.id:
-                found.append(f"{one.source}:1: the name {name!r} is also {owners[name]}'s; only one can have it")
+                found += [f"{one.source}:1: the name {name!r} is also {owners[name]}'s; only one can have it"]
     taken = {fold(name).strip(): one for one in catalogue.agreements for name in one.names}
     for one in catalogue.agreements:
         for phrase in one.lookalikes:
             if owner := taken.get(fold(phrase).strip()):
-                found.append(f"{one.source}:1: the look-alike {phrase!r} is a name of {owner.id}")
+                found += [f"{one.source}:1: the look-alike {phrase!r} is a name of {owner.id}"]
     return found
 
 
@@ -324,7 +341,9 @@ def _clauses(loaded: Loaded, value: Any, agreement: str) -> Iterator[Clause]:
         data = _mapping(loaded, one, path, _CLAUSE)
         number = data.get("number")
         if not isinstance(number, int) or isinstance(number, bool) or number < 1 or number in seen:
-            raise _problem(loaded, (*path, "number"), "number: expected a whole number from 1 that no other clause has")
+            raise _problem(
+                loaded, (*path, "number"), "number: expected a whole number from 1 that no other clause has"
+            )
         seen.add(number)
         cues = {key: _cues(loaded, data, path, key) for key in ("cues", "hints", "otherwise", "covers", "not")}
         yield Clause(
@@ -345,14 +364,20 @@ def _clauses(loaded: Loaded, value: Any, agreement: str) -> Iterator[Clause]:
 def _check_concepts(agreement: Agreement, known: Iterable[str]) -> None:
     known = {*known, "parties", "former", "unnamed"}
     cues = [*agreement.references, *agreement.unless, *agreement.recall]
-    cues += [cue for one in agreement.clauses for cue in (*one.cues, *one.hints, *one.otherwise, *one.covers, *one.against)]
+    cues += [
+        cue for one in agreement.clauses for cue in (*one.cues, *one.hints, *one.otherwise, *one.covers, *one.against)
+    ]
     for cue in cues:
         for word in (word for group in cue.groups for word in group.words if word.startswith("@")):
             if word[1:] not in known:
-                raise CatalogueError(f"{agreement.source}:{cue.line}: there is no concept {word}; add it under concepts:")
+                raise CatalogueError(
+                    f"{agreement.source}:{cue.line}: there is no concept {word}; add it under concepts:"
+                )
     for party in agreement.parties:
         if party.lower() not in known:
-            raise CatalogueError(f"{agreement.source}:1: parties: add the words for {party} as a concept {party.lower()}")
+            raise CatalogueError(
+                f"{agreement.source}:1: parties: add the words for {party} as a concept {party.lower()}"
+            )
 
 
 def _version(agreements: Sequence[Agreement], shared: Mapping[str, tuple[str, ...]]) -> str:

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal
 
 from aggregator.text import CJK
 
@@ -32,7 +31,8 @@ class CueProblem(ValueError):
 @dataclass(frozen=True, slots=True)
 class Group:
     """Words of which `at_least` must be there: in the sentence, beside it too when `near`, in the whole article
-    when `anywhere`; none when `against`."""
+    when `anywhere`; none when `against`.
+    """
 
     words: tuple[str, ...]
     against: bool = False
@@ -55,6 +55,7 @@ def parse(text: str, line: int = 0) -> Cue:
 
     Raises:
         CueProblem: an empty group, a misspelt concept, or an anchor that is negated or only near.
+
     """
     groups = tuple(_group(part.strip()) for part in text.split("&"))
     if groups[0].against or groups[0].near or groups[0].anywhere:

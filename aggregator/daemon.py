@@ -1,6 +1,7 @@
 """What runs when: APScheduler calls a few jobs, each of which asks the archive what is due.
 
     poll       every TICK: the feeds that are due now (at start: all of them); not while the disk is full
+    deliver    every TICK, beside it: the digests whose hour has come are written, and what waits is sent
     alerts     every ALERTS: what the operator should be told, once for each trouble
     SIGTERM    the transaction in hand is committed, fetches under way are dropped, exit 0 within 10 s
     SIGHUP     feeds.yaml is read again; with a mistake in it the old one stays in force, and that is said
@@ -28,10 +29,11 @@ from datetime import datetime, timedelta
 from types import FrameType
 from typing import Any
 
-from aggregator import alerts, health, listener, log, notify, pipeline, turn
+from aggregator import alerts, delivery, health, listener, log, notify, pipeline, turn
 from aggregator.app import App
 from aggregator.errors import AggregatorError, ArchiveBusy, ArchiveFull
 from aggregator.jobs import Job, Runner
+from aggregator.letters import Desk
 from aggregator.metrics import Metrics, Reading
 from aggregator.model import Feed, PollReport, PollStatus
 from aggregator.store import alarms
@@ -40,6 +42,9 @@ from aggregator.store.census import census
 
 TICK = 5.0
 """Seconds between two looks at what is due: the delay this adds to an interval of minutes is not felt."""
+
+DELIVERY = 7200.0
+"""Seconds that one round of digests may take: a server may keep each mail for ten minutes (RFC 5321 4.5.3.2.6)."""
 
 ALERTS = 300.0
 """Seconds between two looks at what the operator should know."""
@@ -63,6 +68,7 @@ class Daemon:
     feeds: Sequence[Feed]
     stop: threading.Event = field(default_factory=threading.Event)
     first: bool = True
+    desk: Desk | None = None
     paused: str | None = None
     fresh: App | None = None
     down: dict[str, str | None] = field(default_factory=dict)
@@ -93,6 +99,17 @@ class Daemon:
         with self.parts.archive.reading() as connection:
             states = feed_store.states(connection)
         return turn.due(self.feeds, states, self.parts.clock())
+
+    def deliver(self, stopped: Callable[[], bool] = lambda: False) -> delivery.Delivered:
+        """Write and send the digests that are due; a slow mail server holds no feed back."""
+        desk = self.desk or self.app.desk(self.parts.archive, lambda: stopped() or self.stop.is_set())
+        self.desk = desk
+        done = delivery.deliver(desk, desk.clock())
+        for note in done.notes:
+            log.warning("mail", note=note)
+        if done.written or done.outcomes:
+            log.info("digests", written=done.written, sent=done.count("sent"), tried=len(done.outcomes))
+        return done
 
     def may_write(self) -> bool:
         """Whether the disk has room; says so once when that changes."""
@@ -145,7 +162,7 @@ class Daemon:
             return
         held = ExitStack()
         self.parts = held.enter_context(fresh.parts(self.parts.archive))
-        self.app, self.feeds = fresh, fresh.settings.feeds
+        self.app, self.feeds, self.desk = fresh, fresh.settings.feeds, None
         self.held.close()
         self.held = held
 
@@ -216,6 +233,7 @@ def run(app: App) -> None:
 def _jobs(daemon: Daemon) -> list[Job]:
     return [
         Job("poll", daemon.tick, TICK, poll_limit(daemon.feeds, daemon.parts.workers)),
+        Job("deliver", daemon.deliver, TICK, DELIVERY),
         Job("alerts", daemon.look, ALERTS, 120),
     ]
 

@@ -21,7 +21,7 @@ TERMS = 24  # of a clause at the most
 _DIGITS = {char: value for value, char in enumerate("一二三四五六七八九", 1)}
 # How clauses are numbered; group 1 is the number. The manner that counts furthest from 1 is taken.
 _MANNERS = tuple(
-    re.compile(pattern, re.M)
+    re.compile(pattern, re.MULTILINE | re.IGNORECASE)
     for pattern in (
         r"^[ \t\u3000*#]*([一二三四五六七八九十百]+)、",
         r"^[ \t\u3000*#]*第\s*([一二三四五六七八九十百]+|\d+)\s*条[ \t\u3000：:、.]*",
@@ -31,22 +31,108 @@ _MANNERS = tuple(
     )
 )
 # Shared concepts that name a thing a clause can be about, however the press puts it.
-SUBJECTS = (
-    "renewable fossil_fuel energy_efficiency ccus methane nitrous_oxide hfc cooling circular plastic subnational forest"
-    " air_pollutants stocktake adaptation loss_damage finance_100bn working_group technical_group temperature_goal"
-    " science_report biodiversity rulebook article_six aviation_shipping agriculture track_two ndc_name economy_wide"
-    " all_gases net_zero leaders_summit direct_air unabated carbon_free_power five_year_plan power_grid end_use"
-    " long_term_strategy first_half_2024 two_documents presidency multilateral g20"
-).split()
+SUBJECTS = [
+    "renewable",
+    "fossil_fuel",
+    "energy_efficiency",
+    "ccus",
+    "methane",
+    "nitrous_oxide",
+    "hfc",
+    "cooling",
+    "circular",
+    "plastic",
+    "subnational",
+    "forest",
+    "air_pollutants",
+    "stocktake",
+    "adaptation",
+    "loss_damage",
+    "finance_100bn",
+    "working_group",
+    "technical_group",
+    "temperature_goal",
+    "science_report",
+    "biodiversity",
+    "rulebook",
+    "article_six",
+    "aviation_shipping",
+    "agriculture",
+    "track_two",
+    "ndc_name",
+    "economy_wide",
+    "all_gases",
+    "net_zero",
+    "leaders_summit",
+    "direct_air",
+    "unabated",
+    "carbon_free_power",
+    "five_year_plan",
+    "power_grid",
+    "end_use",
+    "long_term_strategy",
+    "first_half_2024",
+    "two_documents",
+    "presidency",
+    "multilateral",
+    "g20",
+]
 SHARED = 3  # clauses that may speak of a subject before it stops telling them apart
 _HAN_RUN = re.compile(f"[{CJK}]{{2,}}")
 _WORD = re.compile(r"[a-z][a-z0-9]{3,}")
 # Characters that join words rather than name things.
-_JOINING = frozenset("的和与及在将并等对为于以了是其该各两双方将应会就使由从至到或其之所者这那不有中国美上下个将可能也都被把按据除")
+_JOINING = frozenset(
+    "的和与及在将并等对为于以了是其该各两双方将应会就使由从至到或其之所者这那不有中国美上下个将可能也都被把按据除"
+)
 _PLAIN_WORDS = frozenset(
-    "that this with from their they will shall have been including which both into other under each parties party"
-    " such also more than these those between through upon where when countries states china united intend intends"
-    " support cooperate cooperation work joint including agree agreed actions action".split()
+    [
+        "that",
+        "this",
+        "with",
+        "from",
+        "their",
+        "they",
+        "will",
+        "shall",
+        "have",
+        "been",
+        "including",
+        "which",
+        "both",
+        "into",
+        "other",
+        "under",
+        "each",
+        "parties",
+        "party",
+        "such",
+        "also",
+        "more",
+        "than",
+        "these",
+        "those",
+        "between",
+        "through",
+        "upon",
+        "where",
+        "when",
+        "countries",
+        "states",
+        "china",
+        "united",
+        "intend",
+        "intends",
+        "support",
+        "cooperate",
+        "cooperation",
+        "work",
+        "joint",
+        "including",
+        "agree",
+        "agreed",
+        "actions",
+        "action",
+    ]
 )
 _KINDS = "联合声明|共同声明|联合宣言|共同宣言|声明|宣言|协定|协议|公约|条约|议定书|备忘录|纲领|倡议"
 _ENDS = ("ations", "ation", "ings", "ing", "ions", "ion", "ies", "ed", "es", "s", "e", "y")
@@ -74,6 +160,7 @@ def draft_from_text(
 
     Raises:
         CatalogueError: fewer than two clauses are numbered from 1.
+
     """
     text = fold(text.replace("\r\n", "\n"))
     clauses = cut(text)
@@ -106,6 +193,7 @@ def cut(text: str) -> list[Numbered]:
 
     Raises:
         CatalogueError: fewer than two clauses are numbered from 1.
+
     """
     marks = max((_ascending(manner.finditer(text)) for manner in _MANNERS), key=len)
     if len(marks) < LEAST_CLAUSES:
@@ -170,7 +258,9 @@ def _aliases(title: str) -> list[str]:
     if found:
         stem = found.group(1)
         return [found.group(0)] + ([stem] if len(stem) > 3 else [])  # noqa: PLR2004 - shorter ones are common words
-    english = re.match(r"(?:the\s+)?(.{4,60}?\b(?:statement|declaration|agreement|accord|convention|treaty|pact))\b", title)
+    english = re.match(
+        r"(?:the\s+)?(.{4,60}?\b(?:statement|declaration|agreement|accord|convention|treaty|pact))\b", title
+    )
     return [english.group(1)] if english and english.group(1) != title else []
 
 

@@ -1,27 +1,30 @@
 """The article's own page where the feed holds less: which part of it, and whether it is to be believed. Pure.
 
-    page_address ── (fetched elsewhere) ── completed: kept selectors, else trafilatura ── more than the feed's? ── Article
+    page_address ── (fetched) ── page: kept selectors, else trafilatura ── completed: more than the feed's? ── Article
 
 `Article.fulltext` then says which text it holds: `page`, `feed` (the page had no more), or `feed: ` and why the page
-could not be used. trafilatura is the extractor with the best F-score in its own and in other people's comparisons
-(reference/performance.md); it is only imported here, and only when a page has come.
+could not be used. `page` belongs into a child process with limits: 100,000 attributes or links take every
+extractor minutes. trafilatura is imported only here, and only when a page has come.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import urljoin, urlsplit
 
 from bs4 import BeautifulSoup
 
-from aggregator.errors import FetchError
-from aggregator.model import Article, Feed, Fetched
+from aggregator.errors import FeedError, ParseError
+from aggregator.model import Article, Fetched
 from aggregator.text import fold
 
 MORE = 1.2
 """A page counts as fuller from a fifth more text on: less is a caption or a by-line."""
+
+MAX_ARTICLE = 1_000_000
+"""Characters of HTML; the longest real article at hand has a tenth of it."""
 
 TITLE_SHARE = 0.6
 """Of a title's character pairs, so many must be on the page: titles are shortened and re-spelled, pages are not swapped."""
@@ -55,24 +58,21 @@ def page_address(url: str) -> str:
 
 def completed(
     article: Article,
-    feed: Feed,
     get: Callable[[str], Fetched],
-    decode: Callable[[Fetched], str],
+    read: Callable[[Fetched], str],
     with_text: Callable[[Article], Article],
 ) -> Article:
     """The article with its page's text where that is fuller, else as it is; `fulltext` says which and why.
 
-    `get` fetches a page (FetchError), `decode` reads its bytes, `with_text` makes the plain text of the HTML.
+    `get` fetches a page, `read` takes the article's HTML out of it (`page`), both raise FeedError; `with_text` makes
+    the plain text of the HTML.
     """
     if not article.link or not article.link.startswith(("http://", "https://")):
         return replace(article, fulltext="feed: the entry has no link to a page")
     try:
-        page = get(page_address(article.link))
-        html = extract(decode(page), page.url, feed)
-    except FetchError as error:
+        html = read(get(page_address(article.link)))
+    except FeedError as error:
         return replace(article, fulltext=f"feed: {error}")
-    except Exception as error:  # noqa: BLE001 - whatever a page does to the extractors, the feed's text stays
-        return replace(article, fulltext=f"feed: its page could not be read ({type(error).__name__})")
     fuller = with_text(replace(article, html=html.rstrip("\n") + "\n", text=""))
     if not _is_about(fuller.text, html, article):
         return replace(article, fulltext="feed: the page shows something else than the article")
@@ -81,17 +81,26 @@ def completed(
     return replace(fuller, fulltext="page")
 
 
-def extract(html: str, url: str, feed: Feed) -> str:
-    """The article's HTML from its page; raises FetchError (kind `page`) when it is in several parts or not found."""
-    soup = BeautifulSoup(html, "lxml")
+def page(
+    body: bytes, *, content_type: str | None, url: str, keep: Sequence[str] = (), drop: Sequence[str] = ()
+) -> str:
+    """The article's HTML from its page's bytes; raises ParseError (kind `page`) when it is in parts or not found."""
+    from aggregator.parse.charset import decode
+
+    soup = BeautifulSoup(decode(body, content_type).text, "lxml")
     if _continues(soup, url):
-        raise FetchError("its page is one of several; the whole text is not on it.", "page")
+        raise ParseError("its page is one of several; the whole text is not on it.", "page")
     site = _site(url)
-    found = _kept(soup, feed.keep or (site.keep if site else ()), (*feed.drop, *(site.drop if site else ())))
-    if not found and not feed.keep:
-        found = _guessed(str(soup), url)
+    try:
+        found = _kept(soup, keep or (site.keep if site else ()), (*drop, *(site.drop if site else ())))
+        if not found and not keep:
+            found = _guessed(str(soup), url)
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise ParseError(f"its page could not be read ({type(error).__name__}).", "page") from error
     if not found:
-        raise FetchError("no article was found on its page.", "page")
+        raise ParseError("no article was found on its page.", "page")
+    if len(found) > MAX_ARTICLE:
+        raise ParseError(f"what its page holds is longer than {MAX_ARTICLE:,} characters.", "page")
     return found
 
 
@@ -100,7 +109,7 @@ def _site(url: str) -> Site | None:
     return next((site for name, site in SITES.items() if host == name or host.endswith("." + name)), None)
 
 
-def _kept(soup: BeautifulSoup, keep: tuple[str, ...], drop: tuple[str, ...]) -> str:
+def _kept(soup: BeautifulSoup, keep: Sequence[str], drop: Sequence[str]) -> str:
     """The kept elements' HTML without what is dropped; the first selector that finds something counts."""
     for selector in drop:
         for tag in soup.select(selector):

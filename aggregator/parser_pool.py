@@ -23,7 +23,7 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
@@ -58,11 +58,19 @@ class ParserPool:
     def parse(self, body: bytes, *, content_type: str | None, url: str, timezone: str, now: datetime) -> Document:
         """What `parse_feed` returns or raises; ParseError too where a limit ended the child (the next call gets a new one)."""
         request = {"content_type": content_type, "url": url, "timezone": timezone, "now": now.isoformat()}
+        return _document(self._asked(request, body))
+
+    def page(self, body: bytes, *, content_type: str | None, url: str, keep: Sequence[str], drop: Sequence[str]) -> str:
+        """What `fulltext.page` returns or raises for an article's page, under the same limits."""
+        request = {"content_type": content_type, "url": url, "keep": list(keep), "drop": list(drop)}
+        return str(self._asked({"page": request}, body)["html"])
+
+    def _asked(self, request: Mapping[str, Any], body: bytes) -> dict[str, Any]:
         with self._slots:
             answer = self._answer(request, body)
         if "error" in answer:
             raise ParseError(answer["error"], answer["kind"])
-        return _document(answer)
+        return answer
 
     def _answer(self, request: Mapping[str, Any], body: bytes) -> dict[str, Any]:
         child = self._child()
@@ -281,6 +289,10 @@ def serve(source: BinaryIO, target: BinaryIO, limits: Mapping[str, float]) -> No
 
 def _answered(request: dict[str, Any], body: bytes, limits: Mapping[str, float]) -> dict[str, Any]:
     try:
+        if "page" in request:
+            from aggregator import fulltext  # only where a feed asks for full text
+
+            return {"html": fulltext.page(body, **request["page"])}
         return _json(parse_feed(body, **{**request, "now": datetime.fromisoformat(request["now"])}))
     except ParseError as error:
         return {"error": str(error), "kind": error.kind}

@@ -16,11 +16,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DataError, IntegrityError, OperationalError, StatementError
 
-from aggregator import normalize, polite, turn
+from aggregator import normalize, polite, rawitems, turn
 from aggregator.dedup import identity
 from aggregator.errors import AggregatorError, FeedError
 from aggregator.model import (
@@ -79,6 +80,8 @@ class Brought:
     state: FeedState
     outcome: turn.Outcome
     articles: tuple[Article, ...] = ()
+    old: int = 0
+    """Entries that were left unread because their bytes stood in the last document too."""
     pages: Mapping[int, Article] = field(default_factory=dict)
     """By index in `articles`: the same article with its page's text. What an entry is, is judged by the feed's."""
 
@@ -129,8 +132,8 @@ def ask(feed: Feed, state: FeedState, parts: Parts, *, force: bool = False) -> B
         digest = hashlib.sha256(fetched.body).hexdigest()
         if fetched.status == NOT_MODIFIED or digest == state.body_sha256:
             return Brought(feed, state, turn.Outcome(PollStatus.UNCHANGED, url=url, fetched=_light(fetched)))
-        document = parts.parse(fetched, feed, now)
-        brought = tuple(_article(entry, feed) for entry in document.entries)
+        reading = _read(feed, state, fetched, parts, now)
+        brought = tuple(_article(entry, feed) for entry in reading.document.entries)
         pages = _pages(feed, brought, parts) if feed.fulltext else {}
     except FeedError as error:
         return Brought(feed, state, turn.failure(error))
@@ -141,11 +144,44 @@ def ask(feed: Feed, state: FeedState, parts: Parts, *, force: bool = False) -> B
         url=url,
         fetched=_light(fetched),
         body_sha256=digest,
-        ttl=document.ttl,
-        notes=document.notes,
-        window=polite.window(document.entries, now),
+        ttl=reading.document.ttl,
+        notes=reading.document.notes,
+        window=polite.window(reading.dates, now),
+        items=reading.memory,
     )
-    return Brought(feed, state, outcome, brought, pages)
+    return Brought(feed, state, outcome, brought, reading.old, pages)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A document as far as it had to be read; `dates` are those of all its entries, `memory` is for the next poll."""
+
+    document: Document
+    dates: Sequence[datetime | None]
+    old: int = 0
+    memory: Mapping[str, Any] | None = None
+
+
+def _read(feed: Feed, state: FeedState, fetched: Fetched, parts: Parts, now: datetime) -> Reading:
+    """Parse what is new in a document, or all of it where that is not certain."""
+    items = rawitems.split(fetched.body)
+    memory = state.extra.get("items")
+    new = rawitems.fresh(items, memory) if items else None
+    if items is None or new is None or len(new) == len(items.items):
+        document = parts.parse(fetched, feed, now)
+        dates = [entry.published for entry in document.entries]
+        fits = items is not None and len(dates) == len(items.items)
+        kept = rawitems.remembered(items, dict(enumerate(dates)), None) if items and fits else None
+        return Reading(document, dates, memory=kept)
+    old = sorted(set(range(len(items.items))) - set(new))
+    document = Document(())
+    if new:
+        document = parts.parse(replace(fetched, body=items.only(new)), feed, now)
+        if len(document.entries) != len(new):
+            return _read(feed, replace(state, extra={}), fetched, parts, now)
+    dates = [entry.published for entry in document.entries]
+    kept = rawitems.remembered(items, dict(zip(new, dates, strict=True)), memory)
+    return Reading(document, dates + rawitems.known_dates(items, old, memory), len(old), kept)
 
 
 def _pages(feed: Feed, arrived: Sequence[Article], parts: Parts) -> dict[int, Article]:
@@ -234,7 +270,7 @@ def _remembered(
         brought.outcome.status,
         new=admitted.new,
         revised=admitted.revised,
-        unchanged=admitted.unchanged,
+        unchanged=admitted.unchanged + brought.old,
         reprints=sum(article.id in reprints for article in admitted.stored),
         error=brought.outcome.error,
         kind=brought.outcome.kind,

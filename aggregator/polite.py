@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Any, Protocol
+from typing import Any
 
 from aggregator.model import Feed, FeedState
 
@@ -91,14 +91,6 @@ def backoff(feed: Feed, state: FeedState, failures: int) -> timedelta:
 # --- the rhythm of a feed ---
 
 
-class Dated(Protocol):
-    """What is read of an entry or article."""
-
-    @property
-    def published(self) -> datetime | None:
-        """When its outlet says it appeared."""
-
-
 @dataclass(frozen=True, slots=True)
 class Window:
     """The entries of one document: how many, how many with a date, and the oldest and newest date not in the future."""
@@ -116,9 +108,9 @@ class Window:
         return (self.newest - self.oldest) / (self.dated - 1)
 
 
-def window(entries: Iterable[Dated], now: datetime) -> Window:
-    """What the entries of a document say about its rhythm."""
-    everything = [entry.published for entry in entries]
+def window(published: Iterable[datetime | None], now: datetime) -> Window:
+    """What the dates of a document's entries say about its rhythm."""
+    everything = list(published)
     dates = sorted(date for date in everything if date and date <= now)
     dated = sum(date is not None for date in everything)
     return Window(len(everything), dated, dates[0] if dates else None, dates[-1] if dates else None)
@@ -144,6 +136,8 @@ def learn(extra: dict[str, Any], state: FeedState, seen: Seen, now: datetime) ->
     if seen.changed:
         entries = seen.new + known
         extra["window"], extra["known"] = entries, round(known / entries, 3) if entries else None
+    elif extra.get("window"):
+        extra["known"] = 1.0
     if state.last_success is None or now <= state.last_success:
         return  # the clock was set back: how long it really was, nobody knows
     hours = (now - state.last_success).total_seconds() / 3600

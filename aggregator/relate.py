@@ -29,6 +29,8 @@ FLOOR = groups.STRANGERS
 """Scores below count as nothing noted."""
 SAME_TEXT, SAID = 6.0, 12.0
 """Scores of reprints, and of what an analyst put together."""
+ONE_STORY, TWO_STORIES, NOT_A_REPRINT = "one story", "two stories", "not a reprint"
+"""What an analyst may say of two articles."""
 AHEAD = timedelta(hours=24)
 """A date further in the future than this is a mistake; first seen counts instead."""
 
@@ -100,9 +102,7 @@ def _copy_candidates(connection: sa.Connection, fresh: Sequence[Trace]) -> tuple
     return pairs, enter
 
 
-def _event_candidates(
-    connection: sa.Connection, fresh: Sequence[Trace]
-) -> tuple[set[Pair], set[tuple[int, int, int]]]:
+def _event_candidates(connection: sa.Connection, fresh: Sequence[Trace]) -> tuple[set[Pair], set[tuple[int, int, int]]]:
     """Pairs near in time that share a key, and the keys to enter."""
     sought: dict[int, set[int]] = defaultdict(set)
     for one in fresh:
@@ -145,7 +145,9 @@ def _likenesses(
     return {pair: likeness for pair, likeness in judged.items() if likeness}
 
 
-def _scores(pairs: Iterable[Pair], copies: Mapping[Pair, Likeness], known: Mapping[int, Trace]) -> dict[Pair, float]:
+def _scores(
+    pairs: Iterable[Pair], copies: Mapping[Pair, Likeness], known: Mapping[int, Trace]
+) -> dict[Pair, float]:
     found = {}
     for a, b in pairs:
         if a not in known or b not in known or abs(known[a].when - known[b].when) > story.WINDOW:
@@ -177,8 +179,8 @@ def settle(connection: sa.Connection, ids: Collection[int]) -> None:
     clusters = groups.clusters(
         near,
         scores,
-        together={*words["one story"], *_near_copies(original, likenesses, scores)} - words["two stories"],
-        apart=words["two stories"],
+        together={*words[ONE_STORY], *_near_copies(original, likenesses, scores)} - words[TWO_STORIES],
+        apart=words[TWO_STORIES],
     )
     share = {pair: likeness.share for pair, likeness in likenesses.items()}
     stories.place(connection, clusters, original, share, scores)
@@ -190,18 +192,53 @@ def _originals(
     likenesses: Mapping[Pair, Likeness],
     words: Mapping[str, Collection[Pair]],
 ) -> dict[int, int | None]:
-    linked = {pair: likeness for pair, likeness in likenesses.items() if pair not in words["not a reprint"]}
-    concerned = {member for pair in linked for member in pair}
+    concerned = {member for pair in likenesses for member in pair}
     copies = {
         one.id: Copy(one.when, one.print.length, min(one.print.sample, default=0))
         for one in relations.traces(connection, concerned).values()
     }
-    linked = {pair: likeness for pair, likeness in linked.items() if pair[0] in copies and pair[1] in copies}
-    return dict.fromkeys(members) | groups.originals(copies, linked)
+    linked = {pair: likeness for pair, likeness in likenesses.items() if pair[0] in copies and pair[1] in copies}
+    return dict.fromkeys(members) | groups.originals(copies, linked, words[NOT_A_REPRINT])
 
 
 def _near_copies(
     original: Mapping[int, int | None], likenesses: Mapping[Pair, Likeness], scores: Mapping[Pair, float]
 ) -> set[Pair]:
     """Reprints within a story's days: linked, and found to have one original."""
-    return {(a, b) for a, b in likenesses.keys() & scores.keys() if (original.get(a) or a) == (original.get(b) or b)}
+    return {
+        (a, b)
+        for a, b in likenesses.keys() & scores.keys()
+        if (original.get(a) or a) == (original.get(b) or b)
+    }
+
+
+# --- what analysts say ------------------------------------------------------------------------------------------
+
+
+def merge(connection: sa.Connection, ids: Sequence[int], now: datetime) -> int:
+    """These stories are one: noted between the first articles of each, so that it outlives recalculation.
+
+    Gives the id that the story keeps, the oldest.
+    """
+    members = relations.in_stories(connection, ids)
+    first, *others = [min(members[story_id]) for story_id in sorted(ids) if members.get(story_id)]
+    relations.say(connection, ONE_STORY, {(first, other) for other in others}, now)
+    relations.link_by_word(connection, SAID)
+    settle(connection, [first, *others])
+    return min(ids)
+
+
+def split(connection: sa.Connection, story_id: int, taken: Collection[int], now: datetime) -> None:
+    """These articles are another story than the rest of this one, and among themselves one."""
+    rest = relations.in_stories(connection, [story_id])[story_id] - set(taken)
+    first, *others = sorted(taken)
+    relations.say(connection, TWO_STORIES, {(one, other) for one in taken for other in rest}, now)
+    relations.say(connection, ONE_STORY, {(first, other) for other in others}, now)
+    relations.link_by_word(connection, SAID)
+    settle(connection, [*taken, *rest])
+
+
+def not_a_reprint(connection: sa.Connection, one: int, other: int, now: datetime) -> None:
+    """These two are not the same text."""
+    relations.say(connection, NOT_A_REPRINT, {(one, other)}, now)
+    settle(connection, [one, other])

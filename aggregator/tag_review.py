@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from aggregator.model import ArticleId, ClauseTag, Relation, Tags
+from aggregator.model import ArticleId, ClauseId, ClauseTag, Relation, Tags
 
 CONFIRM, REJECT = "confirm", "reject"
 EXAMPLES = 3  # of each kind a clause
@@ -47,7 +47,7 @@ class Precision:
         return self.confirmed / ((self.confirmed + self.rejected) or 1)
 
 
-def discussed(tags: Tags | None) -> dict[str, ClauseTag]:
+def discussed(tags: Tags | None) -> dict[ClauseId, ClauseTag]:
     """The clauses that an article discusses, by id."""
     return {one.clause: one for one in tags.clauses if one.relation is Relation.DISCUSSES} if tags else {}
 
@@ -77,7 +77,7 @@ def judged(new: Tags, verdicts: Mapping[str, str], old: Tags | None = None) -> T
     for clause, verdict in verdicts.items():
         if verdict == REJECT:
             found = {key: tag for key, tag in found.items() if key != clause}
-        elif tag := found.get(clause) or discussed(old).get(clause):
+        elif tag := found.get(ClauseId(clause)) or discussed(old).get(ClauseId(clause)):
             found = {**found, tag.clause: replace(tag, relation=Relation.DISCUSSES, score=1.0)}
     agreements = dict.fromkeys((*new.agreements, *(key.rpartition("/")[0] for key in found)))
     return Tags(tuple(agreements) if found else new.agreements, tuple(found.values()))

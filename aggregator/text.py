@@ -8,6 +8,7 @@ is a span of the text as it stands.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import cache
 
 import opencc
@@ -29,6 +30,13 @@ def _converter() -> opencc.OpenCC:
 def simplified(text: str) -> str:
     """Text in simplified characters by OpenCC's t2s, phrases included; the length may differ in rare phrases."""
     return str(_converter().convert(text))
+
+
+def in_taiwan(words: Iterable[str]) -> list[str]:
+    """Each word as it is put in Taiwan, by OpenCC's s2twp: 循环 is 迴圈 there, 项目 專案. One pass for all of them."""
+    words = list(words)
+    found = str(opencc.OpenCC("s2twp").convert("\n".join(words))).split("\n")
+    return found if len(found) == len(words) else words
 
 
 class _Fold(dict[int, str]):

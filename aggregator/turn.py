@@ -49,6 +49,7 @@ class Outcome:
     code: int | None = None
     retry_after: timedelta | None = None
     window: polite.Window | None = None
+    items: Mapping[str, Any] | None = None
 
 
 def failure(error: FeedError) -> Outcome:
@@ -226,6 +227,9 @@ def _learned(feed: Feed, state: FeedState, outcome: Outcome, report: PollReport,
     _learn_place(feed, extra, outcome, now)
     seen = polite.Seen(report.new, report.unchanged + report.revised, changed, outcome.window)
     polite.learn(extra, state, seen, now)
+    if changed:
+        extra.pop("items", None)
+        extra |= {"items": outcome.items} if outcome.items else {}
     if changed and (found := outcome.window):
         extra["dated"] = found.dated
         if found.newest:

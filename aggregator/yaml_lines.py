@@ -60,6 +60,7 @@ def load_yaml(text: str, name: str) -> Loaded:
     Raises:
         YamlProblem: what is not YAML, larger than 1 MB, nested deeper than 20, or uses an anchor, an alias, a merge
             key, a tag, a second document or one key twice.
+
     """
     if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
         raise YamlProblem(f"{name}:1:1: the file is larger than {MAX_BYTES // 1_000_000} MB")

@@ -57,24 +57,29 @@ class Score:
     agreements: list[int] = field(default_factory=lambda: [0, 0])
 
     def add(self, got: set[str], must: set[str], may: set[str]) -> None:
+        """Count one article."""
         self.hit += len(got & must)
         self.spurious += len(got - must - may)
         self.missed += len(must - got)
 
     def add_agreements(self, got: set[str], must: set[str]) -> None:
+        """Count the agreements of one article."""
         self.agreements[0] += len(got & must)
         self.agreements[1] += len(got ^ must)
 
     @property
     def precision(self) -> float:
+        """Found rightly among those found."""
         return self.hit / ((self.hit + self.spurious) or 1)
 
     @property
     def recall(self) -> float:
+        """Found rightly among those that are there."""
         return self.hit / ((self.hit + self.missed) or 1)
 
     @property
     def f1(self) -> float:
+        """Their harmonic mean."""
         return 2 * self.hit / ((2 * self.hit + self.spurious + self.missed) or 1)
 
     def __str__(self) -> str:
@@ -154,12 +159,12 @@ def posts(shared: Path) -> list[tuple[str, str]]:
 
 def speed(tagger: Tagger, texts: Sequence[tuple[str, str]], seconds: float = 1.5) -> float:
     """Articles a second on one core."""
-    done, start = 0, time.perf_counter()
-    while time.perf_counter() - start < seconds:
+    done, start = 0, time.process_time()
+    while time.process_time() - start < seconds:
         for title, text in texts:
             tagger.tags(title, text)
         done += len(texts)
-    return done / (time.perf_counter() - start)
+    return done / (time.process_time() - start)
 
 
 def cut(texts: Iterable[tuple[str, str]], size: int = 3000) -> list[tuple[str, str]]:
@@ -191,13 +196,16 @@ def table(known: catalogue.Catalogue, by_clause: dict[str, Score]) -> str:
     lines = ["| clause | title | cues | labelled | precision | recall |", "|---|---|---:|---:|---:|---:|"]
     for one in (clause for agreement in known.agreements for clause in agreement.clauses):
         got = by_clause.get(one.id, Score())
-        shown = f"{got.hit + got.missed} | " + (f"{got.precision:.2f} | {got.recall:.2f}" if got.hit + got.missed + got.spurious else "– | –")
+        shown = f"{got.hit + got.missed} | " + (
+            f"{got.precision:.2f} | {got.recall:.2f}" if got.hit + got.missed + got.spurious else "– | –"
+        )
         title = " / ".join(one.title.values())
         lines.append(f"| `{one.id}` | {title} | {len(one.cues) + len(one.hints) + len(one.otherwise)} | {shown} |")
     return "\n".join(lines)
 
 
 def main() -> None:
+    """Measure and print."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--shared", type=Path, default=ROOT.parent / "shared")
     options.add_argument("--write", type=Path, help="put the table per clause into this file, between its marks")
@@ -216,14 +224,20 @@ def main() -> None:
     articles = cut(texts)
     ours = cut([(row.get("title") or "", row["text"]) for row in rows])
     plain, busy = speed(tagger, articles), speed(tagger, ours)
-    print(f"47 clauses:             {plain:,.0f} articles of 3 KB a second; {busy:,.0f} where all are on the agreements")
+    print(
+        f"47 clauses:             {plain:,.0f} articles of 3 KB a second; {busy:,.0f} where all are on the agreements"
+    )
     statement = max((chosen.shared / "seeds").glob("003*")).read_text(encoding="utf-8")
     larger = Tagger(many(statement))
-    print(f"and 20 × 25 more:       {plain / speed(larger, articles):.2f} times slower; {busy / speed(larger, ours):.2f} times on the agreements' texts")
+    print(
+        f"and 20 × 25 more:       {plain / speed(larger, articles):.2f} times slower; {busy / speed(larger, ours):.2f} times on the agreements' texts"
+    )
     if chosen.write:
         text = chosen.write.read_text(encoding="utf-8")
         marks = r"(<!-- table -->\n).*(\n<!-- end -->)"
-        chosen.write.write_text(re.sub(marks, lambda m: m[1] + table(known, by_clause) + m[2], text, flags=re.S), encoding="utf-8")
+        chosen.write.write_text(
+            re.sub(marks, lambda m: m[1] + table(known, by_clause) + m[2], text, flags=re.DOTALL), encoding="utf-8"
+        )
 
 
 if __name__ == "__main__":

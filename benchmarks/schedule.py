@@ -78,7 +78,7 @@ def run(feed: Feed, entries: list[datetime], days: float, warm_up: float, *, ada
         if now >= begin:
             result.requests += 1
         status = PollStatus.OK if new or state.last_poll is None else PollStatus.UNCHANGED
-        about = polite.window([Entry(date) for date in window], now)
+        about = polite.window(window, now)
         outcome = turn.Outcome(status, "https://x/", Fetched("https://x/", 200, b""), window=about)
         report = PollReport(feed.id, status, new=new, unchanged=len(window) - new)
         state = turn.after(feed, state, outcome, report, now)

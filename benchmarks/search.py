@@ -93,7 +93,11 @@ def kinds(connection: sqlite3.Connection) -> dict[str, list[str]]:
         while True:
             at = chance.randrange(first, last)
             sql = "SELECT title, text FROM article WHERE docid >= ? ORDER BY docid LIMIT 1"
-            found = [piece for piece in re.findall("[\u4e00-\u9fff]+", terms.document(*connection.execute(sql, (at,)).fetchone())) if len(piece) >= length]
+            found = [
+                piece
+                for piece in re.findall("[\u4e00-\u9fff]+", terms.document(*connection.execute(sql, (at,)).fetchone()))
+                if len(piece) >= length
+            ]
             if found:
                 piece = chance.choice(found)
                 start = chance.randrange(len(piece) - length + 1)
@@ -150,22 +154,60 @@ def speed(options: argparse.Namespace) -> None:
             connection.execute("PRAGMA cache_size=-65536")
             print("| query | page p50 / p95 ms | count p50 / p95 | rank p50 / p95 |\n| --- | --- | --- | --- |")
             for kind, queries in kinds(connection).items():
-                cells = [p95(connection, queries, **choice) for choice in ({"count": False}, {"count": True}, {"count": False, "rank": True})]
-                print(f"| {kind} | " + " | ".join(f"{half:.2f} / {most:.2f}" for half, most in cells) + " |", flush=True)
+                cells = [
+                    p95(connection, queries, **choice)
+                    for choice in ({"count": False}, {"count": True}, {"count": False, "rank": True})
+                ]
+                print(
+                    f"| {kind} | " + " | ".join(f"{half:.2f} / {most:.2f}" for half, most in cells) + " |", flush=True
+                )
 
 
 def fuzz(options: argparse.Namespace) -> None:
     """Queries made of the language's own signs and pieces of texts: results or a QueryError, nothing else."""
     chance = random.Random(options.seed)
     docs = list(islice(documents(options.docs), 300))
-    signs = [*"\"()-:*^'%_{}[]+~\\/,;.!?", "OR", "AND", "NOT", "NEAR(", "title:", "outlet:", "clause:", "story:1", "since:7d", "until:", "--", "\x00", "\ud800", "\u202e", "😀", "é", "rowid:", "article_fts", "\u3000", "\n"]
+    signs = [
+        *"\"()-:*^'%_{}[]+~\\/,;.!?",
+        "OR",
+        "AND",
+        "NOT",
+        "NEAR(",
+        "title:",
+        "outlet:",
+        "clause:",
+        "story:1",
+        "since:7d",
+        "until:",
+        "--",
+        "\x00",
+        "\ud800",
+        "\u202e",
+        "😀",
+        "é",
+        "rowid:",
+        "article_fts",
+        "\u3000",
+        "\n",
+    ]
     refused = 0
     with tempfile.TemporaryDirectory() as folder:
         archive = Archive.open(f"{folder}/fuzz.db", write=True)
         with archive.writing() as connection:
             docids = search.allocate(connection, [700_000_000] * len(docs))
             rows = [
-                {"docid": docid, "feed": "f", "outlet": "o", "content_key": "", "first_seen": NOW, "title": title, "text": text, "html": "", "categories": [], "extra": {}}
+                {
+                    "docid": docid,
+                    "feed": "f",
+                    "outlet": "o",
+                    "content_key": "",
+                    "first_seen": NOW,
+                    "title": title,
+                    "text": text,
+                    "html": "",
+                    "categories": [],
+                    "extra": {},
+                }
                 for docid, (title, text) in zip(docids, docs, strict=True)
             ]
             connection.execute(sa.insert(article), rows)
@@ -177,7 +219,9 @@ def fuzz(options: argparse.Namespace) -> None:
                     search.find(connection, parse(query, NOW), rank=chance.random() < 0.2)
                 except QueryError:
                     refused += 1
-            print(f"{options.queries:,} queries: {options.queries - refused:,} gave results, {refused:,} a QueryError, none anything else")
+            print(
+                f"{options.queries:,} queries: {options.queries - refused:,} gave results, {refused:,} a QueryError, none anything else"
+            )
             print(f"index afterwards: {search.verify(connection) or 'sound'}")
         archive.close()
 

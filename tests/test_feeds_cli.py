@@ -181,6 +181,8 @@ def test_an_operators_view(house):
     table = house("list")
     assert all(name in table for name in cases)
     assert "90%" in table
+    assert "overrun: overrun on" in table
+    assert "about 30 were probably missed; it is asked more often now" in table
 
 
 def test_durations_as_people_say_them():

@@ -12,7 +12,7 @@ from aggregator import discover, fulltext, normalize
 from aggregator.errors import FetchError
 from aggregator.fetch import Fetcher, NetworkPolicy, Pages
 from aggregator.model import Article, Feed, Fetched
-from aggregator.parse import charset
+from aggregator.parser_pool import ParserPool
 
 NOW = datetime(2026, 1, 5, 8, tzinfo=UTC)
 FEED = Feed("f", ("https://news.example/feed",), "F", "F", fulltext=True)
@@ -31,12 +31,13 @@ def page(html: str, url: str = "https://news.example/a/1.html", encoding: str = 
 
 def completed(html: str, article: Article = ARTICLE, feed: Feed = FEED, url: str = "") -> Article:
     """The article after its page was fetched."""
-    return fulltext.completed(
-        article,
-        feed,
-        lambda asked: page(html, url or asked),
-        lambda found: charset.decode(found.body, found.content_type).text,
-        normalize.with_text,
+    return fulltext.completed(article, lambda asked: page(html, url or asked), reader(feed), normalize.with_text)
+
+
+def reader(feed: Feed):
+    """What takes an article out of its page."""
+    return lambda found: fulltext.page(
+        found.body, content_type=found.content_type, url=found.url, keep=feed.keep, drop=feed.drop
     )
 
 
@@ -88,7 +89,7 @@ def test_a_failed_page():
     def fails(_url):
         raise FetchError("news.example answered 503.", "http")
 
-    found = fulltext.completed(ARTICLE, FEED, fails, str, normalize.with_text)
+    found = fulltext.completed(ARTICLE, fails, str, normalize.with_text)
     assert found == replace(ARTICLE, fulltext="feed: news.example answered 503.")
 
 
@@ -129,15 +130,25 @@ def test_guancha_is_asked_for_the_unfolded_page():
 
 def test_gbk_page():
     """A page in GBK without a declaration is read as such."""
-    found = fulltext.completed(
-        ARTICLE,
-        FEED,
-        lambda url: page(f"<h1>两国讨论甲烷排放</h1><div>{LONG}</div>", url, "gb18030"),
-        lambda answer: charset.decode(answer.body, answer.content_type).text,
-        normalize.with_text,
-    )
+    html = f"<h1>两国讨论甲烷排放</h1><div>{LONG}</div>"
+    found = fulltext.completed(ARTICLE, lambda url: page(html, url, "gb18030"), reader(FEED), normalize.with_text)
     assert found.fulltext == "page"
     assert "甲烷" in found.text
+
+
+def test_a_page_that_takes_for_ever():
+    """A page that no extractor ends with costs its child the time it may have, and the feed's text stays."""
+    html = "<h1>两国讨论甲烷排放</h1><p " + " ".join(f"a{n}=1" for n in range(60_000)) + ">x"
+    with ParserPool(1, cpu=1) as pool:
+        found = fulltext.completed(
+            ARTICLE,
+            lambda url: page(html, url),
+            lambda got: pool.page(got.body, content_type=got.content_type, url=got.url, keep=(), drop=()),
+            normalize.with_text,
+        )
+        good = pool.page(f"<p>{LONG}".encode(), content_type=None, url="https://news.example/", keep=("p",), drop=())
+    assert found == replace(ARTICLE, fulltext="feed: took more than 1 s of CPU to parse")
+    assert "第7段" in good
 
 
 # --- robots.txt -----------------------------------------------------------------------------------------------------

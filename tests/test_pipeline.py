@@ -188,7 +188,7 @@ def test_what_the_archive_refuses_fails_its_feed_only(room: Newsroom, archive: A
                 "CREATE TRIGGER refuse BEFORE INSERT ON article WHEN NEW.feed = 'bad' BEGIN SELECT RAISE(ABORT, 'no'); END"
             )
         )
-    room.answers = {"bad": document(("1", "甲", "一")), "good": document(("1", "乙", "二"))}
+    room.answers = {"bad": document(("1", "甲", "一")), "good": document(("2", "乙", "二"))}
     reports = room.poll(feed("bad"), feed("good"))
     assert (reports["bad"].status.value, reports["bad"].kind, reports["good"].new) == ("failed", "store", 1)
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from aggregator.model import Document, Feed, FeedState, Fetched
 
 FORMATS = ("table", "json", "jsonl", "csv")
+QUIET = ("fine", "untried")
+"""Standings of which the word says everything; of the others a sentence stands under the table."""
 _format = click.option("--format", "form", type=click.Choice(FORMATS), default="table", help="How to print.")
 
 
@@ -79,7 +81,7 @@ def _checked(
         except FeedError as error:
             errors.append(error)
             continue
-        seen = polite.window(document.entries, at)
+        seen = polite.window([entry.published for entry in document.entries], at)
         outcome = turn.Outcome(PollStatus.OK, url=url, ttl=document.ttl, window=seen)
         known = PollReport(feed.id, PollStatus.OK, unchanged=len(document.entries))
         return row(feed, turn.after(feed, before, outcome, known, at), at) | {"entries": seen.entries, "error": None}
@@ -122,6 +124,9 @@ def _print(rows: Sequence[Mapping[str, Any]], form: str, at: datetime) -> None:
 
     if form == "table":
         output.rows([_readable(row, at) for row in rows], form)
+        for one in rows:
+            if one["standing"] not in QUIET:
+                click.echo(f"{one['feed']}: {output.line(one['verdict'])}")
         return
     plain = [
         {key: value.isoformat() if isinstance(value, datetime) else value for key, value in one.items()}
@@ -134,13 +139,13 @@ def _readable(row: Mapping[str, Any], at: datetime) -> dict[str, Any]:
     due, known = row["next_due"], row["known"]
     return {
         "feed": row["feed"],
+        "standing": row["standing"],
         "success": ago(row["last_success"], at),
         "new": ago(row["last_new"], at),
         "due": "-" if due is None else "now" if due <= at else f"in {span(due - at)}",
         "fails": row["failures"],
         "every": span(timedelta(seconds=row["interval"])),
         "known": "-" if known is None else f"{known:.0%}",
-        "verdict": row["verdict"],
     }
 
 

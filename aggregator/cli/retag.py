@@ -59,7 +59,8 @@ def _show(changes: dict[str, ClauseChanges], form: str, *, done: bool) -> None:
     from aggregator.cli import output
 
     rows = [
-        {"clause": clause, "gained": one.gained, "lost": one.lost, "moved": one.moved} for clause, one in changes.items()
+        {"clause": clause, "gained": one.gained, "lost": one.lost, "moved": one.moved}
+        for clause, one in changes.items()
     ]
     if form != "table":
         output.rows(rows, form)

@@ -86,7 +86,7 @@ def catalogue_of(app: App) -> Catalogue:
         text = app.feeds_path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         text = ""
-    return load(app.settings.agreements if re.search(r"^agreements\s*:", text, re.M) else ())
+    return load(app.settings.agreements if re.search(r"^agreements\s*:", text, re.MULTILINE) else ())
 
 
 # --- tag ----------------------------------------------------------------------------------------------------------
@@ -176,7 +176,7 @@ def _article(name: str) -> tuple[str, str, datetime | None]:
         from aggregator.errors import DialectError
 
         try:
-                article = normalize.with_text(dialects.read(raw.encode(), name))
+            article = normalize.with_text(dialects.read(raw.encode(), name))
         except DialectError:
             return "", raw, None
         return article.title, article.text, article.published
@@ -266,7 +266,7 @@ def show(app: App, identity: str, form: str) -> None:
 @click.option("--published", metavar="YYYY-MM-DD", help="When it was published.")
 @click.option("--out", type=click.Path(path_type=Path), help="Where the drafted file goes; ID.yaml beside feeds.yaml.")
 @click.pass_obj
-def add(  # noqa: PLR0913 - one for each option
+def add(
     app: App,
     file: Path,
     identity: str | None,
@@ -320,9 +320,9 @@ def _name_in_feeds(app: App, file: Path) -> None:
     entry = json.dumps(os.path.relpath(file.resolve(), path.parent.resolve()), ensure_ascii=False)
     if file.resolve() in {one.resolve() for one in app.settings.agreements}:
         return
-    if flow := re.search(r"^agreements[ \t]*:[ \t]*\[[ \t]*(?=([^\]\n]*)\])", text, re.M):
+    if flow := re.search(r"^agreements[ \t]*:[ \t]*\[[ \t]*(?=([^\]\n]*)\])", text, re.MULTILINE):
         text = text[: flow.end()] + entry + (", " if flow.group(1).strip() else "") + text[flow.end() :]
-    elif block := re.search(r"^agreements[ \t]*:[ \t]*(?:#.*)?\n(?=([ \t]*)-)", text, re.M):
+    elif block := re.search(r"^agreements[ \t]*:[ \t]*(?:#.*)?\n(?=([ \t]*)-)", text, re.MULTILINE):
         text = text[: block.end()] + f"{block.group(1)}- {entry}\n" + text[block.end() :]
     else:
         text = text + ("" if text.endswith("\n") else "\n") + f"agreements: [{entry}]\n"

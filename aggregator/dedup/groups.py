@@ -32,19 +32,23 @@ class Copy:
     tie: int
 
 
-def originals(copies: Mapping[int, Copy], likenesses: Mapping[Pair, Likeness]) -> dict[int, int | None]:
-    """The original of each article, None for those that are originals themselves.
+def originals(
+    copies: Mapping[int, Copy], likenesses: Mapping[Pair, Likeness], apart: Collection[Pair] = ()
+) -> dict[int, int | None]:
+    """The original of each article, None for those that are originals themselves. No group holds both of a pair that
+    an analyst keeps `apart`; the strongest likenesses are followed first.
 
     Copies of a text and copies of these are one group. An excerpt (a text of which the longer one is only in part)
     belongs to the longer one's group, unless that holds other excerpts too which have nothing to do with each other:
     then the longer one is a round-up, and its items stay apart.
     """
-    forest = _Forest(copies)
-    for (a, b), likeness in likenesses.items():
+    forest = _Forest(copies, apart)
+    for (a, b), likeness in sorted(likenesses.items(), key=lambda item: (-item[1].share, item[0])):
         if not likeness.excerpt:
             forest.join(a, b)
     whole = {one: forest.root(one) for one in copies}
-    for short, long in _attachments(copies, likenesses, whole):
+    firsts = {_original(group, copies) for group in forest.groups()}
+    for short, long in _attachments(copies, likenesses, whole, firsts):
         forest.join(short, long)
     found: dict[int, int | None] = {}
     for group in forest.groups():
@@ -60,9 +64,9 @@ def _original(group: Collection[int], copies: Mapping[int, Copy]) -> int:
 
 
 def _attachments(
-    copies: Mapping[int, Copy], likenesses: Mapping[Pair, Likeness], whole: Mapping[int, int]
+    copies: Mapping[int, Copy], likenesses: Mapping[Pair, Likeness], whole: Mapping[int, int], firsts: Collection[int]
 ) -> Iterator[Pair]:
-    """Groups of excerpts with the one group that each is an excerpt of."""
+    """Groups of excerpts with the one group that each is an excerpt of: of its original, not of what a copy added."""
     within: dict[int, dict[int, tuple[float, float]]] = defaultdict(dict)
     touching: dict[int, set[int]] = defaultdict(set)
     for (a, b), likeness in likenesses.items():
@@ -72,6 +76,8 @@ def _attachments(
         touching[one].add(other)
         touching[other].add(one)
         short, long = (one, other) if _shorter(copies[a], copies[b]) else (other, one)
+        if (b if long == other else a) not in firsts:
+            continue
         worth = (likeness.share, likeness.of_longer)
         within[long][short] = max(within[long].get(short, worth), worth)
     homes: dict[int, list[tuple[tuple[float, float], datetime, int, int]]] = defaultdict(list)
@@ -99,8 +105,9 @@ def _is_round_up(pieces: Collection[int], touching: Mapping[int, set[int]]) -> b
 class _Forest:
     """Sets that are joined (union–find)."""
 
-    def __init__(self, members: Iterable[int]) -> None:
+    def __init__(self, members: Iterable[int], apart: Collection[Pair] = ()) -> None:
         self._parent = {member: member for member in members}
+        self._apart = [pair for pair in apart if pair[0] in self._parent and pair[1] in self._parent]
 
     def root(self, member: int) -> int:
         parent = self._parent
@@ -111,7 +118,8 @@ class _Forest:
 
     def join(self, a: int, b: int) -> None:
         one, other = sorted((self.root(a), self.root(b)))
-        self._parent[other] = one
+        if not any({self.root(x), self.root(y)} == {one, other} for x, y in self._apart):
+            self._parent[other] = one
 
     def groups(self) -> list[list[int]]:
         found: dict[int, list[int]] = defaultdict(list)

@@ -37,8 +37,8 @@ SAMPLE = 160
 """Hashes in a sample: at a true containment of 0.7 the estimate errs by 0.036."""
 FEWEST_KEYS, MOST_KEYS = 8, 24
 """Keys of a text, one for each 100 letters (300 Latin ones): a copy of a third shares one with 0.999."""
-LEAD_KEYS = 3
-"""Further keys from the first 120 letters."""
+LEAD_KEYS, LEAD = 4, 80
+"""Further keys, and the letters from the beginning that they come from (three times as many Latin ones)."""
 SHORTEST = 24
 """Letters under which a text is too short to be told from a phrase."""
 
@@ -50,8 +50,9 @@ SURE_COPY, SURE_OTHER = 0.72, 0.27
 """Outside of these the sample decides; between them the texts are compared."""
 DOUBT, LATIN_DOUBT = 0.36, 0.30
 """Below this share two texts are two texts; above it the sentences are looked at (`_Kept`)."""
-PART = 0.42
-"""Below this share of the longer text, a copy is an excerpt: it does not carry over to other excerpts."""
+PART = 0.6
+"""A copy less than so long as the other text is an excerpt of it. Two texts of which a third holds both whole cannot
+both be longer than that, so what holds only for copies never joins the items of a round-up."""
 
 _U32 = np.uint32
 _M1, _M2, _M3, _M4, _M5 = (_U32(number) for number in (0x9E3779B1, 0x85EBCA77, 0xC2B2AE3D, 0x27D4EB2F, 0x165667B1))
@@ -111,7 +112,7 @@ class Likeness:
     @property
     def excerpt(self) -> bool:
         """Whether the longer text says much more: then it may hold other texts too (a round-up)."""
-        return self.of_longer < PART
+        return self.of_longer < PART * self.share
 
 
 class _Letters(dict[int, int | None]):
@@ -184,7 +185,7 @@ def _keys(large: Hashes, *, han: bool) -> tuple[int, ...]:
         return ()
     unit = 100 if han else 300
     size = min(MOST_KEYS, max(FEWEST_KEYS, len(large) // unit))
-    lead = large[: unit + unit // 5]
+    lead = large[: LEAD * unit // 100]
     chosen = {*_smallest(large, size), *_smallest(lead, LEAD_KEYS)}
     return tuple(sorted(key - (1 << 31) for key in chosen))
 
@@ -288,13 +289,14 @@ def compare(one: str, other: str) -> Likeness | None:
 class _Kept:
     """What became of the shorter text's sentences in the longer one, as shares of its letters: `whole` in sentences
     kept, `told` in sentences of which four tenths are there, `gap` in the longest run without a kept one; `blocks`
-    counts the runs of kept ones.
+    counts the runs of kept ones, `sentences` all of them.
     """
 
     whole: float
     told: float
     gap: float
     blocks: int
+    sentences: int
 
     def rewritten(self, share: float, of_longer: float, *, han: bool) -> bool:
         """Old and new sentences by turns, from beginning to end. One long quotation is a single block."""
@@ -307,14 +309,16 @@ class _Kept:
         return share >= DOUBT and self.whole >= 0.36 and of_longer >= 0.28 and spread
 
     def retold(self, share: float, of_longer: float) -> bool:
-        """Each sentence in other words: two editors, or two translators, of one text."""
-        return share >= 0.44 and self.told >= 0.84 and of_longer >= 0.2
+        """Each sentence in other words: two editors, or two translators, of one text. A few sentences that a long
+        report says too are no proof of it.
+        """
+        return share >= 0.44 and self.told >= 0.84 and (of_longer >= 0.42 or (of_longer >= 0.2 and self.sentences >= 8))
 
 
 def _kept(text: str, long: str, *, han: bool) -> _Kept:
     size = 3 if han else 6
     there = _pieces(long, size)
-    total = whole = told = gap = run = blocks = 0
+    total = whole = told = gap = run = blocks = number = 0
     before = False
     for start, end in sentences(text):
         sentence = letters(text[start:end])
@@ -323,6 +327,7 @@ def _kept(text: str, long: str, *, han: bool) -> _Kept:
         mine = _pieces(sentence, size)
         found = len(mine & there) / len(mine)
         kept = found >= 0.75
+        number += 1
         total += len(sentence)
         whole += len(sentence) if kept else 0
         told += len(sentence) if found >= 0.4 else 0
@@ -330,7 +335,7 @@ def _kept(text: str, long: str, *, han: bool) -> _Kept:
         gap = max(gap, run)
         blocks += kept and not before
         before = kept
-    return _Kept(whole / total, told / total, gap / total, blocks) if total else _Kept(0, 0, 1, 0)
+    return _Kept(whole / total, told / total, gap / total, blocks, number) if total else _Kept(0, 0, 1, 0, 0)
 
 
 def _is_han(said: str) -> bool:

@@ -146,14 +146,18 @@ class Archive:
             copy(self.path, target)
 
     @contextmanager
-    def writing(self) -> Iterator[sa.Connection]:
+    def writing(self, *, durable: bool = False) -> Iterator[sa.Connection]:
         """A transaction that is committed at the end of the block and rolled back on any exception.
 
+        A `durable` commit also survives a power cut (SQLite: synchronous=FULL); mails are recorded so.
         Raises ArchiveBusy when another process kept the archive locked for BUSY_SECONDS, ArchiveFull when its disk
         has no room, and ArchiveError when the file cannot be written for another reason.
         """
         try:
-            with self._engine.begin() as connection:
+            with (
+                self._engine.connect().execution_options(aggregator_durable=durable) as connection,
+                connection.begin(),
+            ):
                 yield connection
         except DatabaseError as error:
             raise self._trouble(error) or error from error
@@ -236,15 +240,15 @@ class Archive:
             raise self._trouble(error) or error from error
 
     @contextmanager
-    def lock(self, purpose: str) -> Iterator[None]:
+    def lock(self, purpose: str, kind: str = "") -> Iterator[None]:
         """The daemon's lock: one holder an archive; released by the operating system if the holder dies.
 
-        Raises ArchiveBusy naming the archive when another process holds it.
+        Another `kind` is another lock: `mail` is held by whoever sends. Raises ArchiveBusy naming the archive when another process holds it.
         """
         if self.path is None:
             yield
             return
-        held = filelock.FileLock(f"{self.path}.lock")
+        held = filelock.FileLock(f"{self.path}.{kind}.lock" if kind else f"{self.path}.lock")
         try:
             held.acquire(timeout=0)
         except filelock.Timeout as error:
@@ -323,7 +327,10 @@ def _set_pragmas(connection: sqlite3.Connection) -> None:
 
 
 def _begin(connection: sa.Connection) -> None:
-    readonly = connection.get_execution_options().get("aggregator_readonly")
+    options = connection.get_execution_options()
+    readonly = options.get("aggregator_readonly")
+    if not readonly:
+        connection.exec_driver_sql(f"PRAGMA synchronous={'FULL' if options.get('aggregator_durable') else 'NORMAL'}")
     connection.exec_driver_sql("BEGIN" if readonly else "BEGIN IMMEDIATE")
 
 

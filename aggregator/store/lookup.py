@@ -19,6 +19,7 @@ from typing import Any
 from aggregator import terms
 from aggregator.query import Node
 from aggregator.store.plan import CANDIDATES, Plan, compiled
+from aggregator.store.ranking import ordered
 
 SCHEMA = "0001"
 """The migration whose tables this module reads; a test holds it against `schema.HEAD`."""
@@ -142,7 +143,7 @@ def find(
     """
     _prepare(connection)
     plan = compiled(connection, query)
-    ranked = rank and plan.match is not None
+    ranked = rank and bool(plan.leaves)
     total = _number(connection, plan.select("count(*)", looked_at=False), plan.params) if count else _UNKNOWN
     exact = count and not plan.looks
     seen = _newest(connection, plan, candidates, 0) if plan.looks and total <= candidates else None
@@ -176,19 +177,14 @@ def _newest(connection: sqlite3.Connection, plan: Plan, limit: int, offset: int)
 
 
 def _best(connection: sqlite3.Connection, plan: Plan, limit: int, offset: int, seen: list[int] | None) -> list[int]:
-    """By BM25 over unique terms, a term in the title counting once more.
+    """The best of the newest matches.
 
     `seen` are all matches where they are known; otherwise texts are looked at in the order of the scores.
     """
-    inner = plan.select("article_fts.rowid AS docid, bm25(article_fts) AS score", looked_at=False)
-    rows = connection.execute(
-        f"SELECT docid FROM ({inner} ORDER BY article_fts.rowid DESC LIMIT {NEWEST}) ORDER BY score, docid DESC",  # noqa: S608
-        {**plan.params, "match": plan.ranking or plan.match},
-    ).fetchall()
-    docids: Iterable[int] = (row[0] for row in rows)
-    if seen is not None:
-        docids = filter(frozenset(seen).__contains__, docids)
-    elif plan.looks:
+    inner = plan.select(f"{plan.docid} AS docid", looked_at=False) + f" ORDER BY {plan.docid} DESC LIMIT {NEWEST}"
+    newest = seen[:NEWEST] if seen is not None else [row[0] for row in connection.execute(inner, plan.params)]
+    docids: Iterable[int] = ordered(connection, newest, plan.leaves)
+    if seen is None and plan.looks:
         docids = (docid for docid in docids if _passes(connection, plan, docid))
     return list(islice(docids, offset, offset + limit))
 

@@ -15,7 +15,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from aggregator import terms
-from aggregator.query import And, Field, Node, Not, Or, Since, Text, Until
+from aggregator.query import And, Field, Node, Not, Or, Since, Text, Until, texts
+from aggregator.store.ranking import Leaf
 
 CANDIDATES = 500
 """Texts looked at for an exact count unless told otherwise: 5 microseconds each, 20 if traditional."""
@@ -33,7 +34,6 @@ class Bound:
 
     upper: str | None
     exact: bool
-    ranking: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Plan:
     looks: tuple[str, ...]
     params: dict[str, Any]
     dated: bool = False
-    ranking: str | None = None
+    leaves: tuple[Leaf, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
@@ -93,7 +93,9 @@ def compiled(connection: sqlite3.Connection, query: Node) -> Plan:
             (looks if "holds(" in condition else filters).append(f"({condition})")
     params = compiler.params | ({"match": bound.upper} if bound.upper is not None else {})
     params |= (dated := _span(connection, query.parts if isinstance(query, And) else (query,)))
-    return Plan(bound.upper, tuple(filters), tuple(looks), params, bool(dated), bound.ranking, tuple(compiler.notes))
+    return Plan(
+        bound.upper, tuple(filters), tuple(looks), params, bool(dated), compiler.leaves(query), tuple(compiler.notes)
+    )
 
 
 def _span(connection: sqlite3.Connection, parts: tuple[Node, ...]) -> dict[str, int]:
@@ -141,7 +143,7 @@ class _Compiler:
                 if any(bound.upper is None for bound in bounds):
                     return Bound(None, exact=False)
                 exact = all(bound.exact for bound in bounds)
-                return Bound(_either([bound.upper for bound in bounds]), exact, _either([b.ranking for b in bounds]))
+                return Bound(_either([bound.upper for bound in bounds]), exact)
             case _:
                 return Bound(None, exact=False)
 
@@ -154,8 +156,7 @@ class _Compiler:
             return Bound(None, exact=False)
         taken = [bound.upper for bound in unwanted if bound.exact and bound.upper is not None]
         exact = all(bound.exact for bound in (*wanted, *unwanted))
-        ranking = _together([b.ranking for b in wanted if b.upper is not None], taken)
-        return Bound(_together(uppers, taken), exact, ranking)
+        return Bound(_together(uppers, taken), exact)
 
     def text(self, node: Text) -> Bound:
         asked = terms.asked(terms.folded(node.needle))
@@ -171,13 +172,21 @@ class _Compiler:
                 parts.append(_either([_quoted(place + choice) for choice in choices]) if choices else _NOTHING)
         if not parts:
             return Bound(None, exact=False)
-        upper = _together(parts, [])
-        return Bound(upper, exact, upper if node.title else self.titled(node, upper))
+        return Bound(_together(parts, []), exact)
 
-    def titled(self, node: Text, upper: str) -> str:
-        """For ranking: the same, with the title's terms beside, so that a title counts once more."""
-        title = self.bound(Text(node.needle, title=True)).upper
-        return f"({upper} OR {title})" if title else upper
+    def leaves(self, query: Node) -> tuple[Leaf, ...]:
+        """The words an article is wanted for, as ranking asks for them."""
+        parts = query.parts if isinstance(query, And) else (query,)
+        return tuple(
+            Leaf(
+                terms.folded(text.needle),
+                text.title,
+                self.bound(text).upper,
+                self.bound(Text(text.needle, title=True)).upper,
+                always=text in parts,
+            )
+            for text in dict.fromkeys(texts(query))
+        )
 
     def vocabulary(self, word: terms.Word) -> list[str] | None:
         """The words that can hold a piece of a needle; None when there are too many to name."""

@@ -26,6 +26,7 @@ from aggregator.query import Node
 from aggregator.store import lookup
 from aggregator.store.lookup import Found
 from aggregator.store.plan import CANDIDATES
+from aggregator.store.ranking import varint
 
 DDL = (
     "CREATE VIRTUAL TABLE article_fts USING fts5(terms, content='', detail=none, tokenize='ascii')",
@@ -182,17 +183,7 @@ def _stale(connection: sa.Connection) -> int:
     rows = connection.exec_driver_sql(
         "SELECT a.title, a.text, d.sz FROM article a JOIN article_fts_docsize d ON d.id = a.docid"
     )
-    return sum(len(_terms(title, text)) != _varint(size) for title, text, size in rows)
-
-
-def _varint(blob: bytes) -> int:
-    """SQLite's variable-length integer as FTS5 stores a document's number of terms."""
-    value = 0
-    for byte in blob:
-        value = value << 7 | byte & 0x7F
-        if byte < 0x80:  # noqa: PLR2004 - the high bit says that more follows
-            break
-    return value
+    return sum(len(_terms(title, text)) != varint(size) for title, text, size in rows)
 
 
 # --- reading ----------------------------------------------------------------------------------------------------

@@ -188,3 +188,4 @@ def told(connection: sa.Connection, ids: Sequence[int]) -> list[Listed]:
         for identity in ids
         if identity in rows
     ]
+

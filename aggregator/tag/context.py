@@ -41,6 +41,8 @@ class Sentence:
     hits: list[tuple[int, int, int]] = field(default_factory=list)
     about: dict[int, Level] = field(default_factory=dict)
     breaks: bool = False
+    item: bool = False
+    latin: bool = False
 
 
 def early(published: datetime | None, rules: AgreementRules) -> bool:
@@ -71,7 +73,11 @@ def identify(sentences: Sequence[Sentence], lexicon: Lexicon, published: datetim
             words = around[place]
             if near[place] - {index}:
                 words = sentence.words | words & (rules.parties | topic)
-            if index not in found[place] and _refers(references, sentence.words, words, whole) and not _means_other(rules, words):
+            if (
+                index not in found[place]
+                and _refers(references, sentence.words, words, whole)
+                and not _means_other(rules, words)
+            ):
                 found[place].add(index)
     return found
 
@@ -121,7 +127,7 @@ class Follow:
         self.doc = concept["document"]
         self.both = concept["attributed"]
         self.declaration, self.statement = concept["declaration"], concept["statement"]
-        self.others = concept["others"]
+        self.others, self.says = concept["others"], concept["says"]
         self.focus: set[int] = set()
         self.seen = sorted({one for names in named for one in names})
         self.kinds = {i: self._kind(i) for i in self.seen}
@@ -138,13 +144,17 @@ class Follow:
         self.focus = focus = {one for one in self.seen if self._in_focus(one)}
         current: set[int] = set()
         since = REACH + 1
+        in_list = listed = False
         first = next(place for place, names in enumerate(self.named) if names)
         primary = self._primary()
         for place, sentence in enumerate(self.sentences):
-            if sentence.breaks:
+            in_list = in_list or sentence.item
+            if sentence.breaks or (sentence.item and listed and not self.named[place]):
                 current = set()
             if self.named[place]:
-                current = self._turn(current, place, sentence)
+                before, current = current, self._turn(current, place, sentence)
+                # Named within an item of a list: the next item is about something else.
+                listed = in_list and (listed or current != before)
                 since = 0
                 level = Level.NAMED
             else:
@@ -169,7 +179,9 @@ class Follow:
         if not self._parties(one, sentence):
             return False
         said = rules.named | self.doc
-        named = any(one in names and other.words & said for names, other in zip(self.named, self.sentences, strict=True))
+        named = any(
+            one in names and other.words & said for names, other in zip(self.named, self.sentences, strict=True)
+        )
         return bool(sentence.words & (self.doc | (rules.topic if named else 0)))
 
     def _primary(self) -> int:
@@ -181,7 +193,10 @@ class Follow:
         if any(one in names for names in self.named[:lead]):
             return True
         first = next(place for place, names in enumerate(self.named) if one in names)
-        later = sum(bool(s.words & self.doc) or one in names for s, names in zip(self.sentences[first + 1:], self.named[first + 1:], strict=True))
+        later = sum(
+            bool(s.words & self.doc) or one in names
+            for s, names in zip(self.sentences[first + 1 :], self.named[first + 1 :], strict=True)
+        )
         before = any(self._announces(one, sentence) for sentence in self.sentences[:first])
         return later >= FOCUS or before
 
@@ -191,7 +206,7 @@ class Follow:
 
     def _level(self, sentence: Sentence) -> Level:
         others = sentence.words & self.others
-        if sentence.words & (self.both if others else self.both | self.doc):
+        if sentence.words & (self.both | (self.says if others else self.doc)):
             return Level.ATTRIBUTED
         party = any(self.lexicon.agreements[one].parties & sentence.words for one in self.seen)
         return Level.NONE if others and not party else Level.CARRIED

@@ -14,12 +14,14 @@ import ahocorasick_rs
 from aggregator.catalogue import Agreement, Catalogue, Clause, spelled
 from aggregator.cue import Cue, Group, endings
 from aggregator.tag.view import normal
+from aggregator.text import in_taiwan
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
     """A cue in bits: `here` must stand in the sentence, `near` there or beside it, `anywhere` in the article, `against` nowhere in it,
-    `against_near` not beside it either."""
+    `against_near` not beside it either.
+    """
 
     cue: Cue
     anchor: int
@@ -40,7 +42,9 @@ class Rule:
             and not self.anywhere & ~whole
             and not self.against & here
             and not self.against_near & near
-            and all((members & (near if beside else here)).bit_count() >= least for members, least, beside in self.counts)
+            and all(
+                (members & (near if beside else here)).bit_count() >= least for members, least, beside in self.counts
+            )
         )
 
     @property
@@ -114,14 +118,39 @@ class Lexicon:
         self._blocks = {normal(phrase) for one in catalogue.agreements for phrase in one.lookalikes}
         # What a name is made of says nothing of a clause: `强化气候行动` in the declaration's own title.
         self._names = {normal(name) for one in catalogue.agreements for name in one.names}
+        regional = self._regional()
         for phrase in self._blocks:
             self._bits.masks.setdefault(phrase, [0, 0])
         self._words = [
-            (exact | prefix, prefix, word[0].isascii() and word[0].isalnum(), word[-1].isascii() and word[-1].isalnum(), word in self._blocks, word in self._names)
+            (
+                exact | prefix,
+                prefix,
+                word[0].isascii() and word[0].isalnum(),
+                word[-1].isascii() and word[-1].isalnum(),
+                word in self._blocks,
+                word in self._names,
+            )
             for word, (exact, prefix) in self._bits.masks.items()
         ]
         self._automaton = ahocorasick_rs.AhoCorasick(list(self._bits.masks), store_patterns=False)
-        self._gate = ahocorasick_rs.AhoCorasick(list(self._gates()), store_patterns=False)
+        gates = set(self._gates())
+        gates |= {regional[word] for word in gates if word in regional}
+        self._gate = ahocorasick_rs.AhoCorasick(sorted(gates), store_patterns=False)
+
+    def _regional(self) -> dict[str, str]:
+        """Give every word the bits of its form in Taiwan too; the forms that differ, by the word."""
+        words = [word for word in {**self._bits.masks, **dict.fromkeys(self._blocks)} if not word.isascii()]
+        forms = {
+            word: form for word, put in zip(words, in_taiwan(words), strict=True) if (form := normal(put)) != word
+        }
+        for word, form in forms.items():
+            exact, prefix = self._bits.masks.get(word, (0, 0))
+            mask = self._bits.masks.setdefault(form, [0, 0])
+            mask[0] |= exact
+            mask[1] |= prefix
+        self._blocks |= {forms[word] for word in self._blocks if word in forms}
+        self._names |= {forms[word] for word in self._names if word in forms}
+        return forms
 
     def _gates(self) -> Iterator[str]:
         for one in self.catalogue.agreements:
@@ -230,7 +259,9 @@ class _Compiler:
         anchors = 0
         for rule in (*cues, *hints, *otherwise):
             anchors |= rule.anchor
-        return ClauseRules(clause, cues, hints, otherwise, self.rules(clause.covers), self.rules(clause.against), anchors)
+        return ClauseRules(
+            clause, cues, hints, otherwise, self.rules(clause.covers), self.rules(clause.against), anchors
+        )
 
     def rules(self, cues: Sequence[Cue]) -> tuple[Rule, ...]:
         return tuple(self.rule(cue) for cue in cues)

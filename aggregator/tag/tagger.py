@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -114,7 +115,9 @@ class Tagger:
             for _start, _end, mask in one.hits:
                 one.words |= mask
             piece = text[one.start : one.end]
+            one.latin = piece.isascii()
             one.question = piece.rstrip("\"'”’」』）)").endswith(_QUESTIONS)
+            one.item = bool(_ITEM.match(text, one.start)) and (not one.start or text[one.start - 1] == "\n")
             one.breaks = not one.in_title and _is_break(one, text, elsewhere)
             if one.words & denial:
                 _deny(one, text, denial, self._lexicon.concept["denied_back"])
@@ -215,16 +218,17 @@ class Tagger:
         score = ranked[0].score if relation is Relation.TOPICAL else round(1 - rest, 3)
         return ClauseTag(ClauseId(clause), relation, score, tuple(evidence), self.catalogue.version)
 
-    def _near(
-        self, reading: _Reading, found: dict[str, list[_Match]], published: datetime | None
-    ) -> Iterator[Near]:
-        for start, end in reading.blocks:
-            place = reading.view.span(start, end)
-            quote = f"{reading.title}\n{reading.text}"[place[0] : place[1]]
-            yield Near("", quote, "a look-alike's name: the words in it identify nothing")
-        for rules in self._lexicon.agreements:
-            if early(published, rules) and any(one.words & rules.named for one in reading.sentences):
-                yield Near(rules.agreement.id, "", "named, but the article is dated before it was published")
+    def _near(self, reading: _Reading, found: dict[str, list[_Match]], published: datetime | None) -> Iterator[Near]:
+        for block in reading.blocks:
+            start, end = reading.view.span(*block)
+            yield Near(
+                "",
+                f"{reading.title}\n{reading.text}"[start:end],
+                "a look-alike's name: the words in it identify nothing",
+            )
+        for known in self._lexicon.agreements:
+            if early(published, known) and any(one.words & known.named for one in reading.sentences):
+                yield Near(known.agreement.id, "", "named, but the article is dated before it was published")
         masks = [one.words for one in reading.sentences]
         words = _sum(masks) | _sum(one.denied for one in reading.sentences)
         clauses = {index: self._live(index, words) for index in reading.agreements}
@@ -259,7 +263,11 @@ def _why_not(sentence: Sentence, index: int, found: Rule) -> str:
     return f"{rule}: only a hint, and the sentence names neither the agreement nor its parties"
 
 
-SHORT = 12  # characters of a sentence that says little by itself: what stands before it counts too
+SHORT = {False: 12, True: 30}  # characters of a sentence that says little by itself: what stands before it counts too
+
+
+def _is_short(one: Sentence) -> bool:
+    return one.end - one.start <= SHORT[one.latin]
 
 
 def _beside(masks: Sequence[int], place: int, around: Sequence[Sentence]) -> int:
@@ -268,7 +276,7 @@ def _beside(masks: Sequence[int], place: int, around: Sequence[Sentence]) -> int
     while before and not around[before].breaks and not around[before - 1].in_title:
         before -= 1
         words |= masks[before]
-        if around[before].end - around[before].start > SHORT or place - before > 1:
+        if not _is_short(around[before]) or place - before > 1:
             break
     if place + 1 < len(masks) and not around[place].in_title and not around[place + 1].breaks:
         words |= masks[place + 1]
@@ -282,6 +290,7 @@ def _is_break(one: Sentence, text: str, elsewhere: int) -> bool:
     return any(mask & elsewhere and start - one.start <= 3 for start, _end, mask in one.hits)  # noqa: PLR2004 - its start
 
 
+_ITEM = re.compile(r"\d{1,2}[.、)）]|[①-⑳]|[一二三四五六七八九十]{1,3}[、.]")
 _PARTS = "，,；;：:。—"
 
 

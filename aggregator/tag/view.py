@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from aggregator.text import CJK, fold
 
 _BLANK = " \t\u00a0\u2000-\u200a\u202f\u3000"
-_ZERO = "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff"
+_ZERO = (
+    "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff"
+)
 _MARKS = "*·•|_~^#`¤§¨¦†‡°★☆◆◇■□●○◎▲△▼▽"
 _PINYIN = "[a-zāáǎàēéěèīíǐìōóǒòūúǔùǖǘǚǜüńňǹḿ]{1,6}"
 _HAN_OR_MARK = f"{CJK}，。、；：？！“”‘’「」『』《》〈〉（）…—"
@@ -34,7 +36,7 @@ class _Reading(dict[int, str]):
     """A `str.translate` table made as characters are met: `text.fold`, and hyphens as spaces."""
 
     def __missing__(self, code: int) -> str:
-        char = fold(chr(code))
+        char = "\ufffd" if 0xD800 <= code <= 0xDFFF else fold(chr(code))  # noqa: PLR2004 - a lone surrogate
         self[code] = char = _SPACES.get(char, char)
         return char
 
@@ -96,9 +98,7 @@ def joined(title: str, text: str) -> tuple[View, int]:
     return view(f"{title}\n{text}"), len(title) + 1
 
 
-_END = re.compile(
-    r"[。！？!?；;…]+[”’」』）)\"'】]*|\.[”’)\"']*(?=\s+[\"'“‘(]?\S)|\n+"
-)
+_END = re.compile(r"[。！？!?；;…]+[”’」』）)\"'】]*|\.[”’)\"']*(?=\s+[\"'“‘(]?\S)|\n+")
 _ABBREVIATED = re.compile(
     r"(?:\b(?:u\.s|u\.k|u\.n|e\.u|d\.c|a\.m|p\.m|e\.g|i\.e|mr|mrs|ms|dr|st|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec|no|vs|art|arts|prof|gen|gov|sen|rep|inc|co|ltd|etc)|\b[a-z]|^\s*\d{1,2}|\n\s*\d{1,2})\Z"
 )
@@ -107,7 +107,8 @@ LEAST, MOST = 4, 400
 
 def sentences(text: str) -> list[tuple[int, int]]:
     """Spans of the sentences of a view, white space at their ends left out."""
-    spans, start = [], 0
+    spans: list[tuple[int, int]] = []
+    start = 0
     for found in _END.finditer(text):
         if found.group()[0] == "." and _ABBREVIATED.search(text, max(start, found.start() - 8), found.start()):
             continue

@@ -1,0 +1,254 @@
+"""Reprints and stories in an archive: order plays no part, ids stay, analysts have the last word."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from aggregator.dedup.identity import key_of
+from aggregator.model import Article
+from aggregator.relate import merge, not_a_reprint, recalculate, relate, split
+from aggregator.store import articles, relations, stories
+from aggregator.store.archive import Archive
+
+NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
+LATER = NOON + timedelta(days=10)
+
+TALKS = (
+    "两国代表团周三在港口城市青石举行第三轮会谈，讨论煤矿瓦斯的监测办法。\n"
+    "会谈持续了六个小时，双方交换了各自的排放清单，并同意在明年春天以前核对数据。\n"
+    "代表团团长韩立本说，清单的差别主要来自统计口径，而不是来自测量本身，专家组会先统一口径。\n"
+    "当地大学的一位研究员认为，卫星观测能够补上地面站点的空白，但需要长期的经费。\n"
+    "会后发表的新闻稿没有提到资金问题，只说下一轮会谈将在秋天举行。\n"
+)
+OWN_WORDS = (
+    "据现场消息，周三在青石结束的瓦斯监测会谈取得进展，双方代表团互换排放清单。\n"
+    "韩立本对记者表示，双方核对数据的期限是明年春天，统计口径将由专家组先行统一。\n"
+    "渔民协会在会场外请愿，要求公开监测站的位置，警方没有干预。\n"
+)
+COMMENT = (
+    "青石的会谈已经过去一周，两国代表团交换的排放清单放在专家的桌上。\n"
+    "清单本身不会减少瓦斯，真正的问题是谁来付监测站的钱，韩立本在会谈之后没有回答。\n"
+    "笔者以为，渔民的请愿比新闻稿更值得读，因为他们问的是地点。\n"
+)
+MUSEUM = (
+    "北方一家博物馆本周展出一批手绘海图，这些海图由四百年前的水手绘制，多数从未公开。\n"
+    "馆长说，修复工作用了九年，纸张先用日本的薄纸托裱，再放进恒温的柜子里。\n"
+    "参观者可以在大厅里用放大镜辨认岛屿的名字，孩子们则在一旁学习打绳结。\n"
+)
+
+
+def article(title, text, hours=0.0, outlet="A"):
+    return Article(title=title, html=text, text=text, feed=outlet, outlet=outlet, published=NOON + timedelta(hours=hours))
+
+
+SET = {
+    "original": article("青石会谈：双方交换排放清单", TALKS, 0, "甲报"),
+    "copy": article("快讯：青石会谈互换清单", f"{TALKS}（责编：某某）", 2, "乙网"),
+    "cut": article("青石会谈双方交换清单", TALKS[: len(TALKS) // 2], 3, "丙台"),
+    "own words": article("瓦斯监测会谈在青石结束 双方互换排放清单", OWN_WORDS, 5, "丁报"),
+    "museum": article("北方博物馆展出手绘海图", MUSEUM, 1, "甲报"),
+    "museum copy": article("手绘海图展出", MUSEUM.replace("，", ", "), 4, "乙网"),
+    "next week": article("评论：交换清单之后还要做什么", COMMENT, 24 * 9, "丁报"),
+}
+
+
+@pytest.fixture
+def archive(tmp_path):
+    return Archive.open(str(tmp_path / "a.db"), write=True)
+
+
+def store(archive, batch):
+    """Add and relate in one transaction; ids by the batch's names."""
+    with archive.writing() as connection:
+        stored = articles.add(connection, [(one, key_of(one)) for one in batch.values()], LATER)
+        relate(connection, stored, LATER)
+    return dict(zip(batch, (one.id for one in stored), strict=True))
+
+
+def standing(archive, ids):
+    """Story mates and original of each article, by name."""
+    names = {identity: name for name, identity in ids.items()}
+    with archive.reading() as connection:
+        placed = relations.placed(connection, ids.values())
+    stories_of = {name: placed.get(identity, (None, None))[0] for name, identity in ids.items()}
+    mates = {
+        name: frozenset(other for other, story in stories_of.items() if story is not None and story == stories_of[name])
+        for name in ids
+    }
+    originals = {name: names.get(placed.get(identity, (None, None))[1]) for name, identity in ids.items()}
+    return mates, originals
+
+
+EXPECTED_ORIGINALS = {
+    "original": None, "copy": "original", "cut": "original", "own words": None,
+    "museum": None, "museum copy": "museum", "next week": None,
+}  # fmt: skip
+TALKS_STORY = frozenset({"original", "copy", "cut", "own words"})
+
+
+def test_one_import_tells_reprints_and_stories(archive):
+    """Copies point to the earliest full text; another outlet's own words join the story, next week's do not."""
+    ids = store(archive, SET)
+    mates, originals = standing(archive, ids)
+    assert originals == EXPECTED_ORIGINALS
+    assert mates["original"] == TALKS_STORY
+    assert mates["museum"] == {"museum", "museum copy"}
+    assert mates["next week"] == frozenset()
+
+
+def test_the_order_of_arrival_plays_no_part(tmp_path):
+    """Every permutation of the main articles, one by one, ends in the same groups and stories."""
+    names = ["original", "copy", "cut", "own words", "museum"]
+    seen = set()
+    for number, order in enumerate(itertools.islice(itertools.permutations(names), 0, None, 5)):
+        archive = Archive.open(str(tmp_path / f"{number}.db"), write=True)
+        ids = {}
+        for name in order:
+            ids |= store(archive, {name: SET[name]})
+        mates, originals = standing(archive, ids)
+        seen.add((tuple(sorted(mates.items())), tuple(sorted((k, v or "") for k, v in originals.items()))))
+        archive.close()
+    assert len(seen) == 1
+
+
+def test_a_late_article_becomes_the_original_and_ids_stay(archive):
+    """The older full text that comes last takes the copies over; the story keeps its id."""
+    ids = store(archive, {name: SET[name] for name in ("copy", "cut", "own words")})
+    with archive.reading() as connection:
+        before = relations.placed(connection, ids.values())
+    ids |= store(archive, {"original": SET["original"]})
+    _, originals = standing(archive, ids)
+    assert originals["copy"] == originals["cut"] == "original"
+    with archive.reading() as connection:
+        after = relations.placed(connection, ids.values())
+    assert {story for story, _ in before.values()} == {story for story, _ in after.values()}
+
+
+def test_a_revision_is_compared_anew(archive):
+    """A copy whose text becomes another one is a copy no longer."""
+    ids = store(archive, {name: SET[name] for name in ("original", "copy", "museum")})
+    other = article(SET["copy"].title, MUSEUM + "（更新）", 2, "乙网")
+    with archive.writing() as connection:
+        relate(connection, [articles.revise(connection, ids["copy"], other, key_of(other), NOON)], NOON)
+    _, originals = standing(archive, ids)
+    assert originals == {"original": None, "copy": "museum", "museum": None}
+
+
+def test_a_round_up_does_not_fuse_its_items(archive):
+    """A text that holds two others whole joins at most the one that fills most of it; the two stay apart."""
+    summary = article("一周要闻", f"本周的几件事。\n{TALKS}\n{MUSEUM}\n以及其他各种消息。", 30, "戊报")
+    ids = store(archive, {"original": SET["original"], "museum": SET["museum"], "summary": summary})
+    mates, originals = standing(archive, ids)
+    assert originals["museum"] is None
+    assert not mates["original"] & {"museum"}
+
+
+def test_analysts_have_the_last_word(archive):
+    """Merged, split and not-a-reprint hold when everything is calculated again."""
+    ids = store(archive, SET)
+    with archive.writing() as connection:
+        placed = relations.placed(connection, ids.values())
+        talks, museum = placed[ids["original"]][0], placed[ids["museum"]][0]
+        merge(connection, [museum, talks], NOON)
+        split(connection, talks, [ids["own words"]], NOON)
+        not_a_reprint(connection, ids["original"], ids["cut"], NOON)
+    for _ in range(2):
+        mates, originals = standing(archive, ids)
+        assert {"original", "museum"} <= mates["original"]
+        assert "own words" not in mates["original"]
+        assert originals["cut"] in (None, "copy")
+        with archive.reading() as connection:
+            assert stories.resolve(connection, max(talks, museum)) == min(talks, museum)
+        with archive.writing() as connection:
+            recalculate(connection)
+
+
+def test_recalculation_changes_nothing(archive):
+    """Everything derived again from the articles is what was there, ids included."""
+    ids = store(archive, SET)
+    with archive.reading() as connection:
+        before = relations.placed(connection, ids.values())
+    with archive.writing() as connection:
+        recalculate(connection)
+    with archive.reading() as connection:
+        assert relations.placed(connection, ids.values()) == before
+
+
+def test_stories_are_listed_with_voices_and_copies(archive):
+    """A story's line says how many texts of their own and how many copies it has, and its outlets in order."""
+    store(archive, SET)
+    with archive.reading() as connection:
+        found = {one.headline: one for one in stories.listed(connection)}
+    talks = found["青石会谈：双方交换排放清单"]
+    assert (talks.voices, talks.copies, len(talks.articles)) == (2, 2, 4)
+    assert talks.outlets == ("甲报", "乙网", "丙台", "丁报")
+
+
+@pytest.fixture(scope="module")
+def seeds(shared):
+    from aggregator import dialects
+    from aggregator.importing import prepared
+
+    return {path.name[:3]: prepared(dialects.read(path.read_bytes(), str(path))) for path in (shared / "seeds").iterdir()}
+
+
+def test_the_seeds_of_one_declaration_are_one_story(archive, seeds):
+    """000, 002 and 004 report one declaration; 001 answers questions two weeks later, 003 is another agreement."""
+    ids = store(archive, seeds)
+    mates, originals = standing(archive, ids)
+    assert mates["000"] == {"000", "002", "004"}
+    assert mates["001"] == mates["003"] == frozenset()
+    assert set(originals.values()) == {None}
+
+
+def test_a_chinese_and_an_english_report_are_one_story(archive):
+    """Across languages names, numbers and days pair the reports of one event, and other events stay outside."""
+    chinese = article(
+        "中美宣布成立甲烷工作组 解振华与克里在格拉斯哥会谈",
+        "中国气候变化事务特使解振华与美国气候特使克里11日在格拉斯哥会谈后宣布，两国将成立工作组，在2025年以前减少甲烷排放。"
+        "这份联合声明有16条，联合国秘书长古特雷斯表示欢迎。",
+        0, "甲报",
+    )  # fmt: skip
+    english = article(
+        "Kerry and Xie Zhenhua announce methane working group in Glasgow",
+        "US climate envoy John Kerry and his Chinese counterpart Xie Zhenhua said in Glasgow on November 11 that the two "
+        "countries will set up a working group to cut methane emissions. United Nations chief Guterres welcomed the "
+        "joint statement, which has 16 points.",
+        3, "B Times",
+    )  # fmt: skip
+    other = article(
+        "British court fines oil company after flood in coal mine",
+        "A British court on November 11 fined an oil company 40 million pounds after a flood in a coal mine killed 12 workers. "
+        "The company said that it would appeal against the decision, which the trade unions called overdue.",
+        4, "B Times",
+    )  # fmt: skip
+    ids = store(archive, {"zh": chinese, "en": english, "other": other})
+    mates, _ = standing(archive, ids)
+    assert mates["zh"] == {"zh", "en"}
+    assert mates["other"] == frozenset()
+
+
+def test_posts_in_two_orders_give_the_same_groups(tmp_path, shared):
+    """200 real posts, imported at once and shuffled in batches, end in the same reprint groups and stories."""
+    from aggregator import dialects
+    from aggregator.importing import prepared
+
+    paths = sorted((shared / "corpus/posts/2020-12-13").glob("*.md"))[:120] + sorted((shared / "corpus/posts/2020-12-12").glob("*.md"))[:80]
+    posts = {path.name: prepared(dialects.read(path.read_bytes(), str(path))) for path in paths}
+    results = []
+    for number in range(2):
+        archive = Archive.open(str(tmp_path / f"{number}.db"), write=True)
+        names = list(posts)
+        if number:
+            random.Random(number).shuffle(names)
+        ids = {}
+        step = 37 if number else len(names)
+        for start in range(0, len(names), step):
+            ids |= store(archive, {name: posts[name] for name in names[start : start + step]})
+        results.append(standing(archive, ids))
+        archive.close()
+    assert results[0] == results[1]
