@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import cache, cached_property
 from pathlib import Path
@@ -114,9 +114,7 @@ class App:
 
             def complete(article: Article, feed: Feed) -> Article:
                 def read(page: Fetched) -> str:
-                    return parser.page(
-                        page.body, content_type=page.content_type, url=page.url, keep=feed.keep, drop=feed.drop
-                    )
+                    return parser.page(page.body, asdict(fulltext.request(page, article, feed)))
 
                 return fulltext.completed(article, lambda url: pages.get(url, now()), read, normalize.with_text)
 

@@ -29,8 +29,7 @@ from datetime import datetime, timedelta
 from types import FrameType
 from typing import Any
 
-from aggregator import alerts, delivery, health, listener, log, notify, pipeline, telling, turn
-from aggregator import opt_out as opt_out_pages
+from aggregator import alerts, delivery, health, listener, log, notify, opt_out, pipeline, telling, turn
 from aggregator.app import App
 from aggregator.errors import AggregatorError, ArchiveBusy, ArchiveFull
 from aggregator.jobs import Job, Runner
@@ -358,19 +357,18 @@ def _routes(daemon: Daemon, runners: Sequence[Runner]) -> listener.Routes:
 
         return listener.Response(200, daemon.metrics.text(), CONTENT_TYPE)
 
-    def opt_out(asked: listener.Request) -> listener.Response:
+    def links(asked: listener.Request) -> listener.Response:
+        """The pages behind a mail's links."""
         desk = daemon.mailing()
-        found = opt_out_pages.respond(desk, asked.method, asked.path, desk.clock())
-        if found is None:
-            return listener.Response(404, b"nothing here\n")
-        headers = {name: value for name, value in found.headers.items() if name != "Content-Type"}
-        kind = found.headers.get("Content-Type", "text/html; charset=utf-8")
-        return listener.Response(found.status, found.body.encode(), kind, headers)
+        answer = opt_out.respond(desk, asked.method, asked.path, desk.clock())
+        if answer is None:
+            return listener.Response(404)
+        kind = answer.headers.get("Content-Type", "text/html; charset=utf-8")
+        others = {name: value for name, value in answer.headers.items() if name != "Content-Type"}
+        return listener.Response(answer.status, answer.body.encode(), kind, others)
 
-    routes: dict[tuple[str, str], listener.Handler] = {("GET", "/healthz"): healthz, ("GET", "/metrics"): metrics}
-    for page in ("/unsubscribe/*", "/confirm/*", "/digest/*"):
-        routes["GET", page] = routes["POST", page] = opt_out
-    return routes
+    pages = {(method, f"/{name}/*"): links for method in ("GET", "POST") for name in ("unsubscribe", "confirm", "digest")}
+    return {("GET", "/healthz"): healthz, ("GET", "/metrics"): metrics, **pages}
 
 
 def _say_start(daemon: Daemon) -> None:

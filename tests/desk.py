@@ -67,7 +67,9 @@ def put(desk, *, title="Methane talks", text="Both sides agreed on methane. More
     now = desk.clock()
     value = Article(title, f"<p>{title}</p>", text, outlet=outlet, feed=more.pop("feed", outlet.lower()), lang=more.pop("lang", "en"), **more)
     with desk.archive.writing() as connection:
-        [stored] = articles.add(connection, [(value, f"key{next(_COUNT)}")], now)
+        texts = articles.Texts()
+        [stored] = articles.add(connection, [(value, f"key{next(_COUNT)}")], now, texts)
+        texts.write(connection)
         found = Tags(tuple({clause.rpartition("/")[0] for clause in clauses}), tuple(tag(text, clause) for clause in clauses))
         tags.put(connection, [(stored.id, found)])
     return stored.id

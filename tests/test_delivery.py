@@ -183,7 +183,7 @@ def test_rejected_and_topical_tags_say_nothing(desk):
     put(desk, title="kept", clauses=("glasgow-2021/8", "glasgow-2021/9"))
     with desk.archive.writing() as connection:
         tags.judge(connection, 1, "glasgow-2021/9", "reject", "not that", None, desk.clock())
-        [other] = articles.add(connection, [(Article("topical", "", "Only methane here."), "k")], desk.clock())
+        [other] = articles.add(connection, [(Article("topical", "", "Only methane here."), "k")], desk.clock(), articles.Texts())
         topical = tag("Only methane here.", "glasgow-2021/10", relation=Relation.TOPICAL)
         tags.put(connection, [(other.id, Tags((), (topical,)))])
     desk.clock.go(days=1)
@@ -254,7 +254,7 @@ def test_edited_evidence_is_said_and_a_typo_is_not(desk):
     with desk.archive.writing() as connection:
         for identity, text in ((quoted, "They talked about methane. More."), (other, "Both sides agreed on methane. Less.")):
             value = replace(articles.get(connection, identity), text=text)
-            articles.revise(connection, identity, value, f"new{identity}", desk.clock.go(minutes=5))
+            articles.revise(connection, identity, value, f"new{identity}", desk.clock.go(minutes=5), articles.Texts())
             tags.put(connection, [(identity, Tags(("glasgow-2021",), (tag(text),)))])
     desk.clock.go(days=1)
     write(desk)

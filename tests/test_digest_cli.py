@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -124,16 +122,47 @@ def test_dry_run_sends_nothing(run):
 # --- the process ends while sending -----------------------------------------------------------------------------
 
 ONCE = """
-import sys
-from aggregator import delivery
-from tests.desk import make_desk, sending_to
-desk = make_desk(sys.argv[1], operator=None)
+import contextlib, os, signal, sys
 from datetime import datetime
+from aggregator import delivery
+from aggregator.mail import smtp
+from aggregator.store.archive import Archive
+from tests.desk import make_desk, sending_to
+
+desk = make_desk(sys.argv[1], operator=None)
 desk.clock.now = datetime.fromisoformat(sys.argv[3])
-desk = sending_to(desk, int(sys.argv[2]))
-print("ready", flush=True)
-delivery.deliver(desk, desk.clock())
+left = int(sys.argv[4])
+
+def step():
+    global left
+    left -= 1
+    if left < 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+def counted(function):
+    def around(*arguments):
+        step()
+        result = function(*arguments)
+        step()
+        return result
+    return around
+
+smtp._Client.getreply = counted(smtp._Client.getreply)
+smtp._Client.send = counted(smtp._Client.send)
+writing = Archive.writing
+
+@contextlib.contextmanager
+def counted_writing(*arguments, **options):
+    with writing(*arguments, **options) as connection:
+        yield connection
+        step()
+    step()
+
+Archive.writing = counted_writing
+delivery.deliver(sending_to(desk, int(sys.argv[2])), desk.clock())
+print("done")
 """
+"""Delivers once, and dies at a given step: before and after each commit, each line sent, each answer read."""
 
 
 @pytest.fixture(scope="module")
@@ -149,30 +178,29 @@ def chaos(shared, tmp_path_factory):
         process.terminate()
 
 
-KILLS = int(os.environ.get("AGGREGATOR_KILLS", "8"))
+STEPS = range(0, 150, int(os.environ.get("AGGREGATOR_KILL_STEP", "19")))
+"""Of the about 150 steps of writing and sending three digests; AGGREGATOR_KILL_STEP=3 takes fifty of them."""
 
 
-@pytest.mark.parametrize("number", range(KILLS))
+@pytest.mark.parametrize("number", STEPS)
 def test_killed_while_sending(chaos, tmp_path, number):
-    """Killed at some moment of writing and sending, then run again: everybody has the digest, a repeat is the same
-    mail, and there is at most one (AGGREGATOR_KILLS sets how often).
+    """Killed at a step of writing or sending, then run again: everybody has the digest, a repeat is the same mail, and
+    there is at most one.
     """
     from aggregator import delivery
     from tests.desk import join, mails, sending_to
 
     desk = make_desk(tmp_path / "archive.db", operator=None)
-    names = [f"r{one}" for one in range(6)]
+    names = [f"r{one}" for one in range(3)]
     domain = f"k{number}-{os.getpid()}.example"
     for name in names:
         join(desk, f"{name}@{domain}")
     put(desk)
     now = desk.clock.go(days=1)
     port = chaos.port("accept")
-    words = [sys.executable, "-c", ONCE, str(tmp_path / "archive.db"), str(port), now.isoformat()]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, cwd=os.getcwd()) as process:
-        process.stdout.readline()
-        time.sleep(random.Random(number).uniform(0.0, 0.35))
-        process.send_signal(signal.SIGKILL)
+    words = [sys.executable, "-c", ONCE, str(tmp_path / "archive.db"), str(port), now.isoformat(), str(number)]
+    died = subprocess.run(words, capture_output=True, text=True, check=False, env=os.environ | {"PYTHONPATH": os.getcwd()})
+    assert died.returncode == -signal.SIGKILL or died.stdout == "done\n", died.stderr
     for _round in range(3):
         delivery.deliver(sending_to(desk, port), desk.clock.go(minutes=10))
     accepted = chaos.accepted("accept", domain)

@@ -63,8 +63,8 @@ class HostLimits:
     ) -> None:
         self._pause = pause.total_seconds()
         self._slots = slots
-        self._free = frozenset(pair.lower() for pair in free)
-        self._per_route = frozenset(pair.lower() for pair in per_route)
+        self._free = frozenset(_plain(pair) for pair in free)
+        self._per_route = frozenset(_plain(pair) for pair in per_route)
         self._clock = clock
         self._sleep = sleep
         self._lanes: dict[str, _Lane] = {}
@@ -115,6 +115,10 @@ class HostLimits:
             if key not in self._lanes:
                 self._lanes[key] = _Lane(self._slots)
             return self._lanes[key]
+
+
+def _plain(pair: str) -> str:
+    return pair.lower().replace("[", "").replace("]", "")
 
 
 def _pair(url: Place) -> str:
