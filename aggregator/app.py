@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import cache, cached_property
 from pathlib import Path
@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import platformdirs
 
 if TYPE_CHECKING:
+    from aggregator.letters import Desk
     from aggregator.fetch import Fetcher, NetworkPolicy
     from aggregator.model import Article, Document, Feed, Fetched, Tags, Validators
     from aggregator.parser_pool import ParserPool
@@ -70,6 +71,15 @@ class App:
         return Archive.open(self.url, write=write)
 
     @contextmanager
+    def opened(self) -> Iterator[Archive]:
+        """The archive for a writer, made or upgraded first, closed at the end; raises ArchiveError."""
+        archive = self.archive(write=True)
+        try:
+            yield archive
+        finally:
+            archive.close()
+
+    @contextmanager
     def reaching(self) -> Iterator[tuple[Fetcher, ParserPool]]:
         """The way out under this configuration's policy, and the parser; closed at the end."""
         from aggregator.fetch import Fetcher
@@ -79,17 +89,16 @@ class App:
             yield fetcher, parser
 
     @contextmanager
-    def parts(self) -> Iterator[Parts]:
-        """Everything a poll or an import needs, closed at the end; the archive is made or upgraded first."""
+    def parts(self, archive: Archive | None = None) -> Iterator[Parts]:
+        """Everything a poll or an import needs, closed at the end; on this archive, else on its own as `opened`."""
         from aggregator import fulltext, normalize
         from aggregator.fetch import Fetcher, Pages
         from aggregator.parser_pool import ParserPool
         from aggregator.pipeline import Parts
 
         settings = self.settings
-        archive = self.archive(write=True)
         with ExitStack() as stack:
-            stack.callback(archive.close)
+            archive = archive or stack.enter_context(self.opened())
             fetcher = stack.enter_context(Fetcher(_policy(settings)))
             parser = stack.enter_context(ParserPool())
 
@@ -105,14 +114,43 @@ class App:
 
             def complete(article: Article, feed: Feed) -> Article:
                 def read(page: Fetched) -> str:
-                    return parser.page(
-                        page.body, content_type=page.content_type, url=page.url, keep=feed.keep, drop=feed.drop
-                    )
+                    return parser.page(page.body, asdict(fulltext.request(page, article, feed)))
 
                 return fulltext.completed(article, lambda url: pages.get(url, now()), read, normalize.with_text)
 
             workers = max(settings.network.parallel, 1)
             yield Parts(archive, fetch, parse, self.tagging(), now, workers=workers, complete=complete)
+
+    def desk(self, archive: Archive, stopped: Callable[[], bool] = lambda: False) -> Desk:
+        """What writing and sending digests needs; raises SettingsError, CatalogueError."""
+        from aggregator import catalogue, digest, mail
+        from aggregator.digest.values import Names
+        from aggregator.letters import Desk
+
+        settings = self.settings
+        known = catalogue.load(settings.agreements)
+        names = Names(
+            {one.id: one.name for one in known.agreements},
+            {clause.id: clause.title for one in known.agreements for clause in one.clauses},
+        )
+        post = settings.mail
+        password = post.smtp_password.get_secret_value() if post.smtp_password else ""
+        server = mail.server(post.smtp_url, password) if post.smtp_url else None
+        return Desk(
+            archive,
+            digest.Renderer(post.templates),
+            mail.usual_sender(post.sender, post.operator, server),
+            now,
+            names=names,
+            catalogue=known.version,
+            operator=post.operator,
+            public_url=settings.public_url,
+            server=server,
+            at_most_once=post.at_most_once,
+            confirm=post.confirm,
+            images=post.images,
+            stopped=stopped,
+        )
 
     def tagging(self) -> Callable[[Article], Tags]:
         """The tagger over the agreements that came along and those that feeds.yaml names; made when first used."""

@@ -23,7 +23,7 @@ from sqlalchemy.exc import DataError, IntegrityError, OperationalError, Statemen
 
 from aggregator import normalize, polite, rawitems, turn
 from aggregator.dedup import identity
-from aggregator.errors import FeedError
+from aggregator.errors import AggregatorError, FeedError
 from aggregator.model import (
     Arrival,
     Article,
@@ -39,7 +39,7 @@ from aggregator.model import (
     Validators,
 )
 from aggregator.relate import relate
-from aggregator.store import articles, feeds, tags
+from aggregator.store import articles, feeds, prune, tags
 from aggregator.store.archive import Archive
 
 GROUP = 64
@@ -101,7 +101,7 @@ def poll(which: Sequence[Feed], parts: Parts, *, force: bool = False) -> Iterato
             for feed in turn.interleaved(which)
         }
         for group in _as_completed(waiting, parts.stopped):
-            yield from take_in(group, parts)
+            yield from take_in(_undisturbed(group, parts), parts)
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 
@@ -113,6 +113,13 @@ def _as_completed(waiting: set[Future[Brought]], stopped: Callable[[], bool]) ->
         ready = [future.result() for future in done]
         for start in range(0, len(ready), GROUP):
             yield ready[start : start + GROUP]
+
+
+def _undisturbed(group: list[Brought], parts: Parts) -> list[Brought]:
+    """Without the failures that stopping makes: whoever stops us may end the parsers first."""
+    if not parts.stopped():
+        return group
+    return [brought for brought in group if brought.outcome.status is not PollStatus.FAILED]
 
 
 def ask(feed: Feed, state: FeedState, parts: Parts, *, force: bool = False) -> Brought:
@@ -210,8 +217,23 @@ def take_in(group: Sequence[Brought], parts: Parts) -> list[PollReport]:
     """Store what a group of feeds brought, and their new states, in one transaction.
 
     A feed whose data the archive refuses is rolled back to its savepoint and counts as failed; its validators stay
-    old, so it is asked again.
+    old, so it is asked again. Where a group as a whole cannot be filed, each feed gets a transaction of its own, so
+    that one whose texts make a later step fail holds up no other.
     """
+    try:
+        return _take_in(group, parts)
+    except (OperationalError, AggregatorError):
+        raise  # the archive's trouble, and not a feed's
+    except Exception as error:
+        if len(group) > 1:
+            return [report for brought in group for report in take_in([brought], parts)]
+        if not group[0].articles:
+            raise
+        why = FeedError(f"could not be filed: {type(error).__name__}: {error}", "defect")
+        return _take_in([replace(group[0], outcome=turn.failure(why), articles=(), pages={})], parts)
+
+
+def _take_in(group: Sequence[Brought], parts: Parts) -> list[PollReport]:
     now = parts.clock()
     with parts.archive.writing() as connection:
         filing = Filing(connection, now)
@@ -315,7 +337,14 @@ class Filing:
 
 
 def decide(connection: sa.Connection, feed: str, arrived: Sequence[Article]) -> list[identity.Decision]:
-    """Ask the archive once for everything that could be the same, then decide."""
+    """Ask the archive once for everything that could be the same, then decide.
+
+    What was removed from the archive (`archive prune`) is known too, and no text of it is a revision.
+    """
     wanted = identity.wanted_of(arrived)
     known = articles.known(connection, feed, wanted.guids, wanted.urls, wanted.keys)
-    return identity.decide(arrived, known, lambda of: articles.text_of(connection, of))
+    removed = prune.known(connection, feed, wanted.guids, wanted.urls, wanted.keys)
+    decisions = identity.decide(arrived, [*known, *removed], lambda of: articles.text_of(connection, of))
+    return [
+        replace(one, arrival=Arrival.UNCHANGED) if one.of is not None and one.of < 0 else one for one in decisions
+    ]

@@ -140,7 +140,7 @@ def learn(extra: dict[str, Any], state: FeedState, seen: Seen, now: datetime) ->
         extra["known"] = 1.0
     if state.last_success is None:
         return
-    hours = (now - state.last_success).total_seconds() / 3600
+    hours = max((now - state.last_success).total_seconds() / 3600, 0.0)  # a clock may be set back
     planned = (state.interval or timedelta(hours=1)).total_seconds() / 3600
     on_time = hours <= 2 * planned + 0.1
     overrun = seen.new > 2 and known == 0  # noqa: PLR2004 - a document of one or two entries says nothing

@@ -52,7 +52,7 @@ def test_a_pause_between_two_requests_to_a_host():
 def test_routes_of_an_instance_and_opened_hosts():
     """An RSSHub instance waits per route; what the operator opened does not wait at all."""
     clock = Clock()
-    hosts = limits(clock, per_route=frozenset({"hub.example"}), free=frozenset({"127.0.0.1:8900"}))
+    hosts = limits(clock, per_route=frozenset({"hub.example"}), free=frozenset({"127.0.0.1:8900", "[::1]:8900"}))
     visit(
         hosts,
         "https://hub.example/sina/a",
@@ -60,6 +60,7 @@ def test_routes_of_an_instance_and_opened_hosts():
         "http://127.0.0.1:8900/x",
         "http://127.0.0.1:8900/x",
     )
+    visit(hosts, "http://[::1]:8900/x", "http://[::1]:8900/x")
     assert clock.slept == []
     visit(hosts, "https://hub.example/sina/a")
     assert clock.slept == [1.0]

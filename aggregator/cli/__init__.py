@@ -32,6 +32,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "import": ("files:import_", "Read article files and folders into the archive."),
     "export": ("files:export", "Write articles to files, in any dialect or for other tools."),
     "feeds": ("feeds:feeds", "List, check, add, remove, import and export feeds."),
+    "subscribers": ("subscribers:subscribers", "Add, list, pause, resume and remove readers of the digest."),
+    "digest": ("digest:digest", "Preview, send and look back at digest e-mails."),
     "stats": ("numbers:stats", "Count articles, stories, reprints and tags."),
     "coverage": ("numbers:coverage", "Show which clause is discussed by which outlet, or when."),
     "timeline": ("numbers:timeline", "Show how much was written on a clause over time."),
@@ -40,6 +42,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "cite": ("cite:cite", "Write an article with its evidence and checksums, or verify such a folder."),
     "browse": ("browse:browse", "Open the archive in a web browser, read-only, with SQL."),
     "archive": ("archive:archive", "Upgrade, check, back up and repair the archive."),
+    "service": ("service:service", "Print the systemd unit that keeps the daemon running."),
     "doctor": ("doctor:doctor", "Check the whole set-up and say what to do."),
 }
 

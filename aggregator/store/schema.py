@@ -145,6 +145,12 @@ article = sa.Table(
     sa.Index(None, "url"),
     sa.Index(None, "content_key"),
     sa.Index(None, "outlet", "docid"),
+    sa.Index(
+        None,
+        "revised_at",
+        sqlite_where=sa.text("revised_at IS NOT NULL"),
+        postgresql_where=sa.text("revised_at IS NOT NULL"),
+    ),
     # What search filters by, beside the text: one small index instead of the rows with their texts.
     sa.Index("ix_article_facets", "docid", "outlet", "lang", "feed", "published", "first_seen"),
     sqlite_autoincrement=False,
@@ -210,12 +216,116 @@ clause_verdict = sa.Table(
 )
 """What an analyst said of a tag (`confirm` or `reject`); outlives retagging."""
 
+secret = sa.Table(
+    "secret",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
+)
+"""What this installation made up once: its name for Message-IDs, and the key that signs unsubscribe links."""
+
+subscriber = sa.Table(
+    "subscriber",
+    metadata,
+    sa.Column("id", Big, primary_key=True, autoincrement=True),
+    sa.Column("address", sa.Text, nullable=False, unique=True),
+    sa.Column("schedule", sa.Text, nullable=False),
+    sa.Column("timezone", sa.Text, nullable=False),
+    sa.Column("language", sa.Text, nullable=False),
+    sa.Column("wants", sa.JSON, nullable=False),
+    sa.Column("empty", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False, server_default=""),
+    sa.Column("nonce", sa.Text, nullable=False),
+    sa.Column("created", Instant, nullable=False),
+    sa.Column("since", Instant, nullable=False),
+    sa.Column("slot", Instant, nullable=False),
+    sa.Column("after_id", sa.BigInteger, nullable=False),
+    sa.Index(None, "state", "id"),
+)
+"""Who gets digests: `wants` is {agreements, clauses, outlets, lang, query}. The last digest ended at `since` and with
+the article `after_id`; `slot` is the last time of the schedule that was dealt with."""
+
+digest = sa.Table(
+    "digest",
+    metadata,
+    sa.Column("id", Big, primary_key=True, autoincrement=True),
+    sa.Column("subscriber_id", Big, sa.ForeignKey("subscriber.id", ondelete="CASCADE")),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("address", sa.Text, nullable=False),
+    sa.Column("since", Instant, nullable=False),
+    sa.Column("until", Instant, nullable=False),
+    sa.Column("after_id", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("last_id", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("message_id", sa.Text, nullable=False, unique=True),
+    sa.Column("subject", sa.Text, nullable=False),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+    sa.Column("articles", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("tries", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("lost", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("next_try", Instant, nullable=False),
+    sa.Column("created", Instant, nullable=False),
+    sa.Column("claimed", Instant),
+    sa.Column("sent", Instant),
+    sa.Column("error", sa.Text),
+    sa.UniqueConstraint("subscriber_id", "kind", "until"),
+    sa.Index(None, "state", "next_try"),
+)
+"""The outbox: each mail is written down before it is sent, its bytes fixed (zlib). States: pending, sending, sent,
+unknown (handed over, never confirmed), failed, replaced (by the next, before it could leave). `lost` counts tries whose outcome nobody knows."""
+
+digest_article = sa.Table(
+    "digest_article",
+    metadata,
+    sa.Column("digest_id", Big, sa.ForeignKey("digest.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("article_id", Big, primary_key=True),
+    sa.Column("shown", sa.Boolean, nullable=False),
+    sa.Column("evidence", sa.JSON, nullable=False),
+    sa.Index(None, "article_id"),
+)
+"""Which articles a digest covers, whether they are named in it (else only counted), and what was quoted per clause."""
+
+digest_event = sa.Table(
+    "digest_event",
+    metadata,
+    sa.Column("id", Big, primary_key=True, autoincrement=True),
+    sa.Column("digest_id", Big, sa.ForeignKey("digest.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("at", Instant, nullable=False),
+    sa.Column("what", sa.Text, nullable=False),
+    sa.Column("detail", sa.Text, nullable=False, server_default=""),
+    sa.Index(None, "digest_id"),
+)
+"""What happened to a mail, in order: created, sending, sent, temporary, permanent, unknown, interrupted, again."""
+
+clause_record = sa.Table(
+    "clause_record",
+    metadata,
+    sa.Column("clause", sa.Text, primary_key=True),
+    sa.Column("first_id", sa.BigInteger, nullable=False),
+    sa.Column("last", Instant, nullable=False),
+    sa.Column("longest_s", sa.BigInteger, nullable=False),
+    sa.Column("articles", sa.Integer, nullable=False),
+)
+"""When each clause was first and last covered, and its longest silence, kept so that no digest has to read the whole
+archive for it; `mail_state` says up to which article it goes."""
+
+mail_state = sa.Table(
+    "mail_state",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("value", sa.JSON, nullable=False),
+)
+"""What sending remembers between rounds: how long to leave a failing mail server alone, and its size limit."""
+
 # --- reprints and stories -----------------------------------------------------------------------------------------
 
 trace = sa.Table(
     "trace",
     metadata,
-    sa.Column("article_id", Big, sa.ForeignKey("article.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    sa.Column(
+        "article_id", Big, sa.ForeignKey("article.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    ),
     sa.Column("at", sa.Integer, nullable=False),
     sa.Column("print", sa.LargeBinary, nullable=False),
     sa.Column("face", sa.LargeBinary, nullable=False),
@@ -267,7 +377,9 @@ story_link = sa.Table(
 place = sa.Table(
     "place",
     metadata,
-    sa.Column("article_id", Big, sa.ForeignKey("article.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    sa.Column(
+        "article_id", Big, sa.ForeignKey("article.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    ),
     sa.Column("story_id", Big),
     sa.Column("reprint_of", Big),
     sa.Column("share", sa.Float),
@@ -304,3 +416,30 @@ relation_verdict = sa.Table(
     sa.Column("at", Instant, nullable=False),
 )
 """What an analyst said of two articles (a < b): `one story`, `two stories`, `not a reprint`; outlives recalculation."""
+
+# --- what keeps house ---------------------------------------------------------------------------------------------
+
+tombstone = sa.Table(
+    "tombstone",
+    metadata,
+    sa.Column("id", Big, primary_key=True, autoincrement=True),
+    sa.Column("feed", sa.Text, nullable=False),
+    sa.Column("outlet", sa.Text, nullable=False),
+    sa.Column("guid", sa.Text),
+    sa.Column("url", sa.Text),
+    sa.Column("content_key", sa.Text, nullable=False),
+    sa.Column("removed", Instant, nullable=False),
+    sa.Index(None, "feed", "guid"),
+    sa.Index(None, "url"),
+    sa.Index(None, "content_key"),
+)
+"""What `archive prune` removed, and nothing of its words: a feed that still shows it does not bring it back as new."""
+
+alarm = sa.Table(
+    "alarm",
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("sentence", sa.Text, nullable=False),
+    sa.Column("since", Instant, nullable=False),
+)
+"""The troubles that the operator has been told of and that last."""

@@ -80,7 +80,9 @@ def _new(connection: sa.Connection) -> int:
 
 
 def _remember(connection: sa.Connection, merged: Collection[int], story_id: int | None) -> None:
+    connection.execute(sa.update(places).where(places.c.story_id.in_(merged)).values(story_id=story_id))
     connection.execute(sa.update(story_alias).where(story_alias.c.story_id.in_(merged)).values(story_id=story_id))
+    connection.execute(sa.delete(story_alias).where(story_alias.c.old.in_({*merged, story_id})))
     connection.execute(sa.insert(story_alias), [{"old": old, "story_id": story_id} for old in sorted(merged)])
 
 

@@ -194,7 +194,7 @@ class Follow:
             return True
         first = next(place for place, names in enumerate(self.named) if one in names)
         later = sum(
-            bool(s.words & self.doc) or one in names
+            bool(s.words & (self.declaration | self.statement)) or one in names
             for s, names in zip(self.sentences[first + 1 :], self.named[first + 1 :], strict=True)
         )
         before = any(self._announces(one, sentence) for sentence in self.sentences[:first])

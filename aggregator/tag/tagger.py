@@ -301,12 +301,7 @@ def _deny(one: Sentence, text: str, denial: int, backward: int) -> None:
     denied = []
     for start, end, mask in one.hits:
         if mask & denial:
-            latin = text[start].isascii()
-            left = max(text.rfind(mark, one.start, start) for mark in _PARTS)
-            left = start if latin and not mask & backward else left if left >= 0 else one.start
-            ends = [text.find(mark, end, one.end) for mark in ((";", " but ", " though ") if latin else _PARTS)]
-            right = min((place for place in ends if place >= 0), default=one.end)
-            denied.append((left, right))
+            denied.append(_denied(text, one, (start, end), backward=bool(mask & backward)))
     kept, gone = [], 0
     for hit in one.hits:
         if any(left <= hit[0] and hit[1] <= right for left, right in denied) and not hit[2] & denial:
@@ -318,6 +313,22 @@ def _deny(one: Sentence, text: str, denial: int, backward: int) -> None:
     for _start, _end, mask in kept:
         one.words |= mask
     one.denied = gone
+
+
+_SUBORDINATE = re.compile(r"\b(?:while|although|though|which|who|whom|if|since|after|despite)\b[^,;]*\Z")
+
+
+def _denied(text: str, one: Sentence, denial: tuple[int, int], *, backward: bool) -> tuple[int, int]:
+    """How far a denial reaches."""
+    start, end = denial
+    left = max(text.rfind(mark, one.start, start) for mark in _PARTS)
+    left = left if left >= 0 else one.start
+    marks: tuple[str, ...] = tuple(_PARTS)
+    if text[start].isascii():
+        marks = (",", ";") if _SUBORDINATE.search(text, left, start) else (";", " but ", " though ")
+        left = left if backward else start
+    ends = [text.find(mark, end, one.end) for mark in marks]
+    return left, min((place for place in ends if place >= 0), default=one.end)
 
 
 def _length(reading: _Reading, match: _Match) -> int:
