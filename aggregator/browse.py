@@ -138,7 +138,7 @@ def _register(archive: Path, clock: Callable[[], datetime]) -> None:
     class Plugin:
         __name__ = "aggregator"
 
-        @hookimpl
+        @hookimpl  # type: ignore[untyped-decorator]
         def prepare_connection(self, conn: sqlite3.Connection) -> None:
             conn.create_function("search", 1, lambda query: found(archive, query, clock()))
 

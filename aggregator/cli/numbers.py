@@ -140,13 +140,11 @@ def _matrix_lines(found: Matrix) -> Iterator[str]:
 
     room = max((output.columns() - 34) // 11, 1)
     every = found.columns if found.by == "outlet" else [column for column in found.columns if column.heard]
-    heads: list[tuple[str, str, Any]] = [("", "all articles", "total"), ("", "feed down", "down")]
     for start in range(0, len(every), room):
         columns = every[start : start + room]
-        rows = [
-            {"clause": name}
-            | {c.label: c.total if what == "total" else said(c.down) if c.down else "–" for c in columns}
-            for _number, name, what in heads
+        rows: list[dict[str, Any]] = [
+            {"clause": "all articles"} | {column.label: column.total for column in columns},
+            {"clause": "feed down"} | {column.label: said(column.down) if column.down else "–" for column in columns},
         ]
         for clause in found.clauses:
             cells = {column.label: found.cell(clause, column).shown for column in columns}
