@@ -162,8 +162,12 @@ def _scores(
         if (likeness := copies.get((a, b))) and not likeness.excerpt:
             found[a, b] = SAME_TEXT
             continue
+        score = story.attraction(known[a].face, known[b].face)
+        if score is None or score <= FLOOR:
+            continue
         _, differ = reprint.conflicts(known[a].print, known[b].print)
-        score = story.attraction(known[a].face, known[b].face, conflict=differ)
+        if differ:
+            score = story.attraction(known[a].face, known[b].face, conflict=differ)
         if score is not None and score > FLOOR:
             found[a, b] = score
     return found

@@ -64,7 +64,8 @@ def archive(tmp_path):
 def store(archive, batch):
     """Add and relate in one transaction; ids by the batch's names."""
     with archive.writing() as connection:
-        stored = articles.add(connection, [(one, key_of(one)) for one in batch.values()], LATER)
+        stored = articles.add(connection, [(one, key_of(one)) for one in batch.values()], LATER, texts := articles.Texts())
+        texts.write(connection)
         relate(connection, stored, LATER)
     return dict(zip(batch, (one.id for one in stored), strict=True))
 
@@ -133,7 +134,7 @@ def test_a_revision_is_compared_anew(archive):
     ids = store(archive, {name: SET[name] for name in ("original", "copy", "museum")})
     other = article(SET["copy"].title, MUSEUM + "（更新）", 2, "乙网")
     with archive.writing() as connection:
-        relate(connection, [articles.revise(connection, ids["copy"], other, key_of(other), NOON)], NOON)
+        relate(connection, [articles.revise(connection, ids["copy"], other, key_of(other), NOON, articles.Texts())], NOON)
     _, originals = standing(archive, ids)
     assert originals == {"original": None, "copy": "museum", "museum": None}
 

@@ -29,7 +29,7 @@ CHUNK = 4000
 """Numbers in one IN list."""
 SPAN = 4 * 24 * 60
 """Minutes in a span of `story_key`."""
-MOST_LINKED = 600
+MOST_LINKED = 1000
 """Articles of one neighbourhood that are looked at together; beyond it lies a topic and not a story."""
 _ONCE = {"compiled_cache": None}
 """A statement with its numbers in it is never used again: SQLAlchemy must not keep five hundred of them."""
