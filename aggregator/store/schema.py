@@ -215,7 +215,9 @@ clause_verdict = sa.Table(
 trace = sa.Table(
     "trace",
     metadata,
-    sa.Column("article_id", Big, sa.ForeignKey("article.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    sa.Column(
+        "article_id", Big, sa.ForeignKey("article.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    ),
     sa.Column("at", sa.Integer, nullable=False),
     sa.Column("print", sa.LargeBinary, nullable=False),
     sa.Column("face", sa.LargeBinary, nullable=False),
@@ -267,7 +269,9 @@ story_link = sa.Table(
 place = sa.Table(
     "place",
     metadata,
-    sa.Column("article_id", Big, sa.ForeignKey("article.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    sa.Column(
+        "article_id", Big, sa.ForeignKey("article.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    ),
     sa.Column("story_id", Big),
     sa.Column("reprint_of", Big),
     sa.Column("share", sa.Float),
