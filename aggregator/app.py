@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import cache, cached_property
 from pathlib import Path
@@ -71,6 +71,15 @@ class App:
         return Archive.open(self.url, write=write)
 
     @contextmanager
+    def opened(self) -> Iterator[Archive]:
+        """The archive for a writer, made or upgraded first, closed at the end; raises ArchiveError."""
+        archive = self.archive(write=True)
+        try:
+            yield archive
+        finally:
+            archive.close()
+
+    @contextmanager
     def reaching(self) -> Iterator[tuple[Fetcher, ParserPool]]:
         """The way out under this configuration's policy, and the parser; closed at the end."""
         from aggregator.fetch import Fetcher
@@ -80,17 +89,16 @@ class App:
             yield fetcher, parser
 
     @contextmanager
-    def parts(self) -> Iterator[Parts]:
-        """Everything a poll or an import needs, closed at the end; the archive is made or upgraded first."""
+    def parts(self, archive: Archive | None = None) -> Iterator[Parts]:
+        """Everything a poll or an import needs, closed at the end; on this archive, else on its own as `opened`."""
         from aggregator import fulltext, normalize
         from aggregator.fetch import Fetcher, Pages
         from aggregator.parser_pool import ParserPool
         from aggregator.pipeline import Parts
 
         settings = self.settings
-        archive = self.archive(write=True)
         with ExitStack() as stack:
-            stack.callback(archive.close)
+            archive = archive or stack.enter_context(self.opened())
             fetcher = stack.enter_context(Fetcher(_policy(settings)))
             parser = stack.enter_context(ParserPool())
 
@@ -106,9 +114,7 @@ class App:
 
             def complete(article: Article, feed: Feed) -> Article:
                 def read(page: Fetched) -> str:
-                    return parser.page(
-                        page.body, content_type=page.content_type, url=page.url, keep=feed.keep, drop=feed.drop
-                    )
+                    return parser.page(page.body, asdict(fulltext.request(page, article, feed)))
 
                 return fulltext.completed(article, lambda url: pages.get(url, now()), read, normalize.with_text)
 
@@ -167,6 +173,7 @@ def _policy(settings: Settings) -> NetworkPolicy:
         contact=settings.contact,
         allow=network.allow,
         pause=network.pause,
+        pause_all=network.pause_all,
         per_host=network.per_host,
         allow_files=network.files,
         rsshub=frozenset(urlsplit(instance).netloc for instance in network.rsshub),

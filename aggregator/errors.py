@@ -11,6 +11,7 @@
     │   └── ParseError      what came is not a feed
     ├── ArchiveError        the archive cannot be used
     │   ├── ArchiveBusy     another process holds it
+    │   ├── ArchiveFull     its disk has no room
     │   └── ArchiveVersion  older or newer than this program
     └── MailError           the mail server refuses, or a mail cannot be built
 
@@ -90,6 +91,10 @@ class ArchiveError(AggregatorError):
 
 class ArchiveBusy(ArchiveError):
     """Another process holds the archive's lock."""
+
+
+class ArchiveFull(ArchiveError):
+    """The archive's disk has no room; nothing of the transaction was stored."""
 
 
 class ArchiveVersion(ArchiveError):

@@ -17,7 +17,7 @@ from urllib.parse import urljoin, urlsplit
 from bs4 import BeautifulSoup
 
 from aggregator.errors import FeedError, ParseError
-from aggregator.model import Article, Fetched
+from aggregator.model import Article, Feed, Fetched
 from aggregator.text import fold
 
 MORE = 1.2
@@ -25,6 +25,9 @@ MORE = 1.2
 
 MAX_ARTICLE = 1_000_000
 """Characters of HTML; the longest real article at hand has a tenth of it."""
+
+KNOWN_BY = 2000
+"""Characters of the feed's text by which a page may be known as the article's."""
 
 TITLE_SHARE = 0.6
 """Of a title's character pairs, so many must be on the page: titles are shortened and re-spelled, pages are not swapped."""
@@ -74,20 +77,40 @@ def completed(
     except FeedError as error:
         return replace(article, fulltext=f"feed: {error}")
     fuller = with_text(replace(article, html=html.rstrip("\n") + "\n", text=""))
-    if not _is_about(fuller.text, html, article):
-        return replace(article, fulltext="feed: the page shows something else than the article")
     if _weight(fuller.text) < MORE * _weight(article.text):
         return replace(article, fulltext="feed")
     return replace(fuller, fulltext="page")
 
 
-def page(
-    body: bytes, *, content_type: str | None, url: str, keep: Sequence[str] = (), drop: Sequence[str] = ()
-) -> str:
-    """The article's HTML from its page's bytes; raises ParseError (kind `page`) when it is in parts or not found."""
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked of a page: the selectors of its feed, and by what the article is known on it."""
+
+    url: str
+    content_type: str | None = None
+    keep: tuple[str, ...] = ()
+    drop: tuple[str, ...] = ()
+    title: str = ""
+    text: str = ""
+
+
+def request(page: Fetched, article: Article, feed: Feed) -> Request:
+    """The request for an article's page; of the feed's text the first `KNOWN_BY` characters go along."""
+    text = article.text[:KNOWN_BY]
+    return Request(page.url, page.content_type, feed.keep, feed.drop, article.title, text)
+
+
+def page(body: bytes, asked: Request) -> str:
+    """The article's HTML from its page's bytes.
+
+    Raises ParseError (kind `page`) where it is in several parts, is not found, or is another article.
+    """
     from aggregator.parse.charset import decode
 
-    soup = BeautifulSoup(decode(body, content_type).text, "lxml")
+    url, keep, drop = asked.url, asked.keep, asked.drop
+    soup = BeautifulSoup(decode(body, asked.content_type).text, "lxml")
+    if not _is_about(soup.get_text(), asked):
+        raise ParseError("its page shows something else than the article.", "page")
     if _continues(soup, url):
         raise ParseError("its page is one of several; the whole text is not on it.", "page")
     site = _site(url)
@@ -151,16 +174,14 @@ def _is_other(target: str, url: str) -> bool:
     return target.partition("#")[0] != url.partition("#")[0]
 
 
-def _is_about(text: str, html: str, article: Article) -> bool:
+def _is_about(words: str, asked: Request) -> bool:
     """Whether a page is the article's: most of its title, or a piece of the feed's text, is there."""
-    page = _bare(text + html)
-    title = _bare(article.title)
+    page, title, own = _bare(words), _bare(asked.title), _bare(asked.text)
     pairs = {title[at : at + 2] for at in range(len(title) - 1)}
-    if pairs and sum(pair in page for pair in pairs) >= TITLE_SHARE * len(pairs) and len(title) > 3:  # noqa: PLR2004
+    if len(title) > 3 and sum(pair in page for pair in pairs) >= TITLE_SHARE * len(pairs):  # noqa: PLR2004 - too short
         return True
-    own = _bare(article.text)
     pieces = [own[at : at + 12] for at in range(0, max(len(own) - 12, 1), 12)]
-    return not own or sum(piece in page for piece in pieces) * 4 >= len(pieces)
+    return not (title or own) or (bool(own) and sum(piece in page for piece in pieces) * 4 >= len(pieces))
 
 
 def _bare(text: str) -> str:

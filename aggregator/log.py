@@ -1,13 +1,19 @@
 """Structured log lines on stderr, as text or JSON, through structlog (its owner).
 
-One line for each thing that matters; nothing secret is ever passed in: addresses are masked where they are made.
+One line for each thing that matters, and nothing secret in it: addresses are masked where messages are made, and once
+more here, without user, password and whatever in a query may be a key.
 """
 
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from typing import Any
+
+from aggregator.addresses import masked
+
+_ADDRESS = re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s\"'<>]+", re.IGNORECASE)
 
 
 def configure(form: str) -> None:
@@ -48,7 +54,12 @@ def error(event: str, **facts: Any) -> None:
 
 
 def _present(facts: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in facts.items() if value is not None}
+    return {name: _safe(value) for name, value in facts.items() if value is not None}
+
+
+def _safe(value: Any) -> Any:
+    """Text with every address in it masked."""
+    return _ADDRESS.sub(lambda found: masked(found[0]), value) if isinstance(value, str) else value
 
 
 def _logger() -> Any:

@@ -23,7 +23,7 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
@@ -60,10 +60,12 @@ class ParserPool:
         request = {"content_type": content_type, "url": url, "timezone": timezone, "now": now.isoformat()}
         return _document(self._asked(request, body))
 
-    def page(self, body: bytes, *, content_type: str | None, url: str, keep: Sequence[str], drop: Sequence[str]) -> str:
-        """What `fulltext.page` returns or raises for an article's page, under the same limits."""
-        request = {"content_type": content_type, "url": url, "keep": list(keep), "drop": list(drop)}
-        return str(self._asked({"page": request}, body)["html"])
+    def page(self, body: bytes, request: Mapping[str, Any]) -> str:
+        """What `fulltext.page` returns or raises for an article's page, under the same limits.
+
+        `request` holds the fields of a `fulltext.Request`.
+        """
+        return str(self._asked({"page": dict(request)}, body)["html"])
 
     def _asked(self, request: Mapping[str, Any], body: bytes) -> dict[str, Any]:
         with self._slots:
@@ -263,6 +265,8 @@ def serve(source: BinaryIO, target: BinaryIO, limits: Mapping[str, float]) -> No
 
     resource.setrlimit(resource.RLIMIT_AS, (int(limits["memory"]),) * 2)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # Linux counts the parent's memory at the start as this process's peak: of a large parent no child would be kept.
+    heavy = max(_HEAVY, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; the parent decides what it means
     # Collecting while a document grows costs a sixth of the time and finds nothing; between two it costs nobody.
     gc.set_threshold(200_000, 50, 50)
@@ -277,7 +281,7 @@ def serve(source: BinaryIO, target: BinaryIO, limits: Mapping[str, float]) -> No
         answer = _answered(request, body, limits)
         signal.setitimer(signal.ITIMER_PROF, 0)
         is_spent = served >= limits["recycle"] or answer.get("kind") == "memory"
-        is_last = is_spent or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss > _HEAVY
+        is_last = is_spent or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss > heavy
         data = json.dumps({**answer, "last": is_last}, ensure_ascii=False).encode()
         target.write(_LENGTH.pack(len(data), 0) + data)
         target.flush()
@@ -292,7 +296,7 @@ def _answered(request: dict[str, Any], body: bytes, limits: Mapping[str, float])
         if "page" in request:
             from aggregator import fulltext  # only where a feed asks for full text
 
-            return {"html": fulltext.page(body, **request["page"])}
+            return {"html": fulltext.page(body, fulltext.Request(**request["page"]))}
         return _json(parse_feed(body, **{**request, "now": datetime.fromisoformat(request["now"])}))
     except ParseError as error:
         return {"error": str(error), "kind": error.kind}

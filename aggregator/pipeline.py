@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 import sqlalchemy as sa
@@ -23,7 +24,7 @@ from sqlalchemy.exc import DataError, IntegrityError, OperationalError, Statemen
 
 from aggregator import normalize, polite, rawitems, turn
 from aggregator.dedup import identity
-from aggregator.errors import FeedError
+from aggregator.errors import AggregatorError, FeedError
 from aggregator.model import (
     Arrival,
     Article,
@@ -39,11 +40,14 @@ from aggregator.model import (
     Validators,
 )
 from aggregator.relate import relate
-from aggregator.store import articles, feeds, tags
+from aggregator.store import articles, feeds, prune, tags
 from aggregator.store.archive import Archive
 
 GROUP = 64
 """Feeds in one transaction at the most: a commit costs the same for one feed as for many."""
+
+AHEAD = 96
+"""Feeds asked for and not yet stored at the most: what they brought waits in memory."""
 
 NOT_MODIFIED = 304
 
@@ -94,25 +98,36 @@ def poll(which: Sequence[Feed], parts: Parts, *, force: bool = False) -> Iterato
     """
     with parts.archive.reading() as connection:
         states = feeds.states(connection)
+
+    def asking(pool: ThreadPoolExecutor) -> Iterator[Future[Brought]]:
+        for feed in turn.interleaved(which):
+            yield pool.submit(ask, feed, states.get(feed.id) or FeedState(feed.id), parts, force=force)
+
     pool = ThreadPoolExecutor(max_workers=parts.workers, thread_name_prefix="fetch")
     try:
-        waiting = {
-            pool.submit(ask, feed, states.get(feed.id) or FeedState(feed.id), parts, force=force)
-            for feed in turn.interleaved(which)
-        }
-        for group in _as_completed(waiting, parts.stopped):
-            yield from take_in(group, parts)
+        for group in _as_completed(asking(pool), parts.stopped):
+            yield from take_in(_undisturbed(group, parts), parts)
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _as_completed(waiting: set[Future[Brought]], stopped: Callable[[], bool]) -> Iterator[list[Brought]]:
-    """Groups of what has come, as it comes."""
+def _as_completed(asked: Iterator[Future[Brought]], stopped: Callable[[], bool]) -> Iterator[list[Brought]]:
+    """Groups of what has come, as it comes; no more than AHEAD feeds are asked before the first of them is stored."""
+    waiting = set(islice(asked, AHEAD))
     while waiting and not stopped():
         done, waiting = wait(waiting, timeout=0.5, return_when=FIRST_COMPLETED)
         ready = [future.result() for future in done]
         for start in range(0, len(ready), GROUP):
             yield ready[start : start + GROUP]
+        ready.clear()
+        waiting |= set(islice(asked, AHEAD - len(waiting)))
+
+
+def _undisturbed(group: list[Brought], parts: Parts) -> list[Brought]:
+    """Without the failures that stopping makes: whoever stops us may end the parsers first."""
+    if not parts.stopped():
+        return group
+    return [brought for brought in group if brought.outcome.status is not PollStatus.FAILED]
 
 
 def ask(feed: Feed, state: FeedState, parts: Parts, *, force: bool = False) -> Brought:
@@ -174,7 +189,7 @@ def _read(feed: Feed, state: FeedState, fetched: Fetched, parts: Parts, now: dat
             return _read(feed, replace(state, extra={}), fetched, parts, now)
     dates = [entry.published for entry in document.entries]
     kept = rawitems.remembered(items, dict(zip(new, dates, strict=True)), memory)
-    return Reading(document, dates + rawitems.known_dates(items, old, memory), len(old), kept)
+    return Reading(document, dates + rawitems.known_dates(items, old, memory or {}), len(old), kept)
 
 
 def _pages(feed: Feed, arrived: Sequence[Article], parts: Parts) -> dict[int, Article]:
@@ -210,8 +225,23 @@ def take_in(group: Sequence[Brought], parts: Parts) -> list[PollReport]:
     """Store what a group of feeds brought, and their new states, in one transaction.
 
     A feed whose data the archive refuses is rolled back to its savepoint and counts as failed; its validators stay
-    old, so it is asked again.
+    old, so it is asked again. Where a group as a whole cannot be filed, each feed gets a transaction of its own, so
+    that one whose texts make a later step fail holds up no other.
     """
+    try:
+        return _take_in(group, parts)
+    except (OperationalError, AggregatorError):
+        raise  # the archive's trouble, and not a feed's
+    except Exception as error:
+        if len(group) > 1:
+            return [report for brought in group for report in take_in([brought], parts)]
+        if not group[0].articles:
+            raise
+        why = FeedError(f"could not be filed: {type(error).__name__}: {error}", "defect")
+        return _take_in([replace(group[0], outcome=turn.failure(why), articles=(), pages={})], parts)
+
+
+def _take_in(group: Sequence[Brought], parts: Parts) -> list[PollReport]:
     now = parts.clock()
     with parts.archive.writing() as connection:
         filing = Filing(connection, now)
@@ -315,7 +345,14 @@ class Filing:
 
 
 def decide(connection: sa.Connection, feed: str, arrived: Sequence[Article]) -> list[identity.Decision]:
-    """Ask the archive once for everything that could be the same, then decide."""
+    """Ask the archive once for everything that could be the same, then decide.
+
+    What was removed from the archive (`archive prune`) is known too, and no text of it is a revision.
+    """
     wanted = identity.wanted_of(arrived)
     known = articles.known(connection, feed, wanted.guids, wanted.urls, wanted.keys)
-    return identity.decide(arrived, known, lambda of: articles.text_of(connection, of))
+    removed = prune.known(connection, feed, wanted.guids, wanted.urls, wanted.keys)
+    decisions = identity.decide(arrived, [*known, *removed], lambda of: articles.text_of(connection, of))
+    return [
+        replace(one, arrival=Arrival.UNCHANGED) if one.of is not None and one.of < 0 else one for one in decisions
+    ]

@@ -138,8 +138,8 @@ def learn(extra: dict[str, Any], state: FeedState, seen: Seen, now: datetime) ->
         extra["window"], extra["known"] = entries, round(known / entries, 3) if entries else None
     elif extra.get("window"):
         extra["known"] = 1.0
-    if state.last_success is None:
-        return
+    if state.last_success is None or now <= state.last_success:
+        return  # the clock was set back: how long it really was, nobody knows
     hours = (now - state.last_success).total_seconds() / 3600
     planned = (state.interval or timedelta(hours=1)).total_seconds() / 3600
     on_time = hours <= 2 * planned + 0.1

@@ -9,7 +9,7 @@ matter; an article older than all others becomes the original of its copies when
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
@@ -27,6 +27,10 @@ BATCH = 500
 """Articles related at a time."""
 FLOOR = groups.STRANGERS
 """Scores below count as nothing noted."""
+MOST_CANDIDATES = 24
+"""Articles that one is compared with for stories: those that share most keys with it."""
+SHARED_KEYS = 2
+"""Keys that two articles share at least."""
 SAME_TEXT, SAID = 6.0, 12.0
 """Scores of reprints, and of what an analyst put together."""
 ONE_STORY, TWO_STORIES, NOT_A_REPRINT = "one story", "two stories", "not a reprint"
@@ -111,14 +115,17 @@ def _event_candidates(connection: sa.Connection, fresh: Sequence[Trace]) -> tupl
     under = relations.under_story_keys(connection, sought)
     pairs, enter = set(), set()
     for one in fresh:
-        seeks = one.face.seeks()
+        shared: Counter[int] = Counter()
         for span in relations.spans(one.when):
-            for key in seeks:
-                pairs |= {_pair(one.id, other) for other in under.get((span, key), ()) if other != one.id}
+            for key in one.face.seeks():
+                shared.update(under.get((span, key), ()))
+        del shared[one.id]
+        most = shared.most_common(MOST_CANDIDATES)
+        pairs |= {_pair(one.id, other) for other, number in most if number >= SHARED_KEYS}
         span = relations.span(one.when)
         for key in one.face.keys():
             bucket = under.setdefault((span, key), [])
-            if len(bucket) < relations.BUCKET:
+            if len(bucket) < relations.STORY_BUCKET:
                 bucket.append(one.id)
                 enter.add((span, key, one.id))
     return pairs, enter
@@ -216,12 +223,12 @@ def _near_copies(
 
 
 def merge(connection: sa.Connection, ids: Sequence[int], now: datetime) -> int:
-    """These stories are one: noted between the first articles of each, so that it outlives recalculation.
+    """These stories are one: noted between one article and all others, so that it outlives recalculation.
 
     Gives the id that the story keeps, the oldest.
     """
     members = relations.in_stories(connection, ids)
-    first, *others = [min(members[story_id]) for story_id in sorted(ids) if members.get(story_id)]
+    first, *others = sorted(set().union(*members.values()))
     relations.say(connection, ONE_STORY, {(first, other) for other in others}, now)
     relations.link_by_word(connection, SAID)
     settle(connection, [first, *others])

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from itertools import pairwise
+from operator import add
 
 from aggregator.text import simplified
 
@@ -27,6 +27,10 @@ STEP = LONGEST // 2
 
 # Thai is the first script without spaces in the order of Unicode; some later alphabets are cut into pairs without harm.
 _RUN = re.compile(r"(?P<word>[^\W_\u0e00-\U0010ffff]+)|(?P<pairs>[^\W\x00-\u0dff]+)|(?P<sign>[^\w\s]|_)")
+
+_WORD = re.compile(r"[^\W_\u0e00-\U0010ffff]+")
+_PAIRS = re.compile(r"[^\W\x00-\u0dff]+")
+_IS_SIGN = re.compile(r"[^\w\s]|_")
 
 FREQUENT = frozenset(
     "的在中日一国有人为是大不年新上出发以会时行到和月前表对后家示将于今报多这成过外者与社要天政来公了也法个方全关他能员明部进"
@@ -75,19 +79,26 @@ def sign(char: str) -> str:
 
 
 def terms(text: str) -> set[str]:
-    """The distinct terms of a folded text."""
-    found: set[str] = set()
-    for run in _RUN.finditer(text):
-        piece = run[0]
-        if run.lastgroup == "word":
-            found.update(windows(piece))
-        elif run.lastgroup == "pairs":
-            found.update(map("".join, pairwise(piece)))
-            found.add(piece[-1])
-            found.update(FREQUENT.intersection(piece))
-        else:
-            found.add(sign(piece))
+    """The distinct terms of a folded text.
+
+    Set operations over the whole text instead of a loop over its runs: a third of the time.
+    """
+    found = set(_WORD.findall(text))
+    if long := [word for word in found if len(word) > LONGEST]:
+        found.difference_update(long)
+        found.update(window for word in long for window in windows(word))
+    if runs := _PAIRS.findall(text):
+        # A line's end after each run: pairs that end in it give the last characters, those that begin with it nothing.
+        joined = "\n".join(runs) + "\n"
+        pairs = set(map(add, joined, joined[1:]))
+        found.update(pair if pair[1] != "\n" else pair[0] for pair in pairs if pair[0] != "\n")
+        found |= FREQUENT.intersection(joined)
+    found.update(sign(char) for char in _signs(text))
     return found
+
+
+def _signs(text: str) -> set[str]:
+    return {char for char in set(text) if not char.isalnum() and _IS_SIGN.match(char)}
 
 
 def windows(word: str) -> list[str]:
@@ -153,7 +164,7 @@ def asked(needle: str) -> Asked:
         elif run.lastgroup == "word":
             asked_words.append(_asked_word(piece, left=run.start() > 0, right=run.end() < len(needle)))
         elif len(piece) > 1:
-            found.extend(dict.fromkeys(map("".join, pairwise(piece))))
+            found.extend(dict.fromkeys(map(add, piece, piece[1:])))
         elif piece in FREQUENT or (run.end() < len(needle)):
             found.append(piece)
         else:

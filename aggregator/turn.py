@@ -97,8 +97,11 @@ def interleaved(feeds: Sequence[Feed]) -> list[Feed]:
 
 
 def must_wait(state: FeedState, now: datetime) -> str | None:
-    """Why a feed is not asked even by hand: its server said when to come back (Retry-After). None when it is."""
-    if state.not_before and state.not_before > now:
+    """Why a feed is not asked even by hand: its server said when to come back (Retry-After). None when it is.
+
+    A time further off than any that is ever promised was noted by a clock that has been set back since.
+    """
+    if state.not_before and now < state.not_before <= now + polite.MAX_WAIT:
         return (
             f"its server asked to be left alone until {state.not_before:%Y-%m-%d %H:%M:%S} UTC (--force asks anyway)"
         )

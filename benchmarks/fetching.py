@@ -3,6 +3,9 @@
     python benchmarks/fetching.py [--requests 2000] [--rounds 5]
 
 CPU milliseconds of the process per request, from threads, over one loopback server in a child; rounds alternate.
+
+Two shared cores, Python 3.11: ours 0.29 ms, a bare `httpx.Client` 0.40 ms, ratio 0.73 (0.66 to 0.78): requests go to
+the transport directly, without a client's cookie jar, hooks and log lines, which here have nothing to do.
 """
 
 from __future__ import annotations

@@ -31,14 +31,14 @@ def page(html: str, url: str = "https://news.example/a/1.html", encoding: str = 
 
 def completed(html: str, article: Article = ARTICLE, feed: Feed = FEED, url: str = "") -> Article:
     """The article after its page was fetched."""
-    return fulltext.completed(article, lambda asked: page(html, url or asked), reader(feed), normalize.with_text)
-
-
-def reader(feed: Feed):
-    """What takes an article out of its page."""
-    return lambda found: fulltext.page(
-        found.body, content_type=found.content_type, url=found.url, keep=feed.keep, drop=feed.drop
+    return fulltext.completed(
+        article, lambda asked: page(html, url or asked), reader(article, feed), normalize.with_text
     )
+
+
+def reader(article: Article = ARTICLE, feed: Feed = FEED):
+    """What takes an article out of its page."""
+    return lambda found: fulltext.page(found.body, fulltext.request(found, article, feed))
 
 
 def test_the_page_is_fuller():
@@ -67,7 +67,7 @@ def test_the_feed_holds_as_much():
         ),
         (f"<h1>两国讨论甲烷排放</h1>{LONG}<a href='1_2.html'>下一页</a>", "one of several"),
         (f"<link rel=next href='/a/1_2.html'><h1>两国讨论甲烷排放</h1>{LONG}", "one of several"),
-        ("", "no article"),
+        ("<title>两国讨论甲烷排放</title>", "no article"),
     ],
 )
 def test_the_page_cannot_be_used(html, word):
@@ -131,7 +131,7 @@ def test_guancha_is_asked_for_the_unfolded_page():
 def test_gbk_page():
     """A page in GBK without a declaration is read as such."""
     html = f"<h1>两国讨论甲烷排放</h1><div>{LONG}</div>"
-    found = fulltext.completed(ARTICLE, lambda url: page(html, url, "gb18030"), reader(FEED), normalize.with_text)
+    found = fulltext.completed(ARTICLE, lambda url: page(html, url, "gb18030"), reader(), normalize.with_text)
     assert found.fulltext == "page"
     assert "甲烷" in found.text
 
@@ -143,10 +143,10 @@ def test_a_page_that_takes_for_ever():
         found = fulltext.completed(
             ARTICLE,
             lambda url: page(html, url),
-            lambda got: pool.page(got.body, content_type=got.content_type, url=got.url, keep=(), drop=()),
+            lambda got: pool.page(got.body, {"url": got.url}),
             normalize.with_text,
         )
-        good = pool.page(f"<p>{LONG}".encode(), content_type=None, url="https://news.example/", keep=("p",), drop=())
+        good = pool.page(f"<p>{LONG}".encode(), {"url": "https://news.example/", "keep": ["p"]})
     assert found == replace(ARTICLE, fulltext="feed: took more than 1 s of CPU to parse")
     assert "第7段" in good
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from pathlib import Path
 
 import httpx
 
+from aggregator.fetch import Fetcher, NetworkPolicy
 from aggregator.fetch.hosts import HostLimits
+from aggregator.settings import loads
 
 
 class Clock:
@@ -52,7 +55,7 @@ def test_a_pause_between_two_requests_to_a_host():
 def test_routes_of_an_instance_and_opened_hosts():
     """An RSSHub instance waits per route; what the operator opened does not wait at all."""
     clock = Clock()
-    hosts = limits(clock, per_route=frozenset({"hub.example"}), free=frozenset({"127.0.0.1:8900"}))
+    hosts = limits(clock, per_route=frozenset({"hub.example"}), free=frozenset({"127.0.0.1:8900", "[::1]:8900"}))
     visit(
         hosts,
         "https://hub.example/sina/a",
@@ -60,6 +63,7 @@ def test_routes_of_an_instance_and_opened_hosts():
         "http://127.0.0.1:8900/x",
         "http://127.0.0.1:8900/x",
     )
+    visit(hosts, "http://[::1]:8900/x", "http://[::1]:8900/x")
     assert clock.slept == []
     visit(hosts, "https://hub.example/sina/a")
     assert clock.slept == [1.0]
@@ -83,3 +87,15 @@ def test_so_many_at_once():
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(work, range(20)))
     assert most == 2
+
+
+def test_a_written_pause_holds_for_opened_hosts_too():
+    """Hosts under `allow` are not paced by default; a pause that stands in feeds.yaml counts for them as well."""
+    for written, free in (("", True), ("pause: 1s, ", False)):
+        settings = loads(
+            f'network: {{{written}allow: ["127.0.0.1:8900"]}}\nfeeds: []\n'.encode(), {}, Path("feeds.yaml")
+        )
+        network = settings.network
+        policy = NetworkPolicy(allow=network.allow, pause=network.pause, pause_all=network.pause_all)
+        one, two = (httpx.URL(f"http://127.0.0.1:8900/{name}") for name in "ab")
+        assert (Fetcher(policy).hosts.key(one) != Fetcher(policy).hosts.key(two)) is free

@@ -175,3 +175,14 @@ def test_ends_with_its_parent(end):
             break
         time.sleep(0.01)
     assert not is_running(pid)
+
+
+def test_a_large_parent_keeps_its_children():
+    """A child is used again although its parent holds more memory than a child may (Linux counts it as the child's)."""
+    held = bytearray(300 * 1024 * 1024)
+    with ParserPool(1) as pool:
+        pool.page(b"<p>one", {"url": "https://news.example/", "keep": ["p"]})
+        [first] = pids(pool)
+        pool.page(b"<p>two", {"url": "https://news.example/", "keep": ["p"]})
+        assert pids(pool) == [first]
+    assert held

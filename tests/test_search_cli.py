@@ -47,7 +47,9 @@ def archive(tmp_path_factory):
         for day, (title, text, outlet, lang) in enumerate(TEXTS)
     ]
     with opened.writing() as connection:
-        articles.add(connection, made, NOW)
+        texts = articles.Texts()
+        articles.add(connection, made, NOW, texts)
+        texts.write(connection)
     opened.close()
     return path
 

@@ -302,3 +302,10 @@ def test_english_sentences_survive_abbreviations() -> None:
     """A full stop after U.S. or Nov. ends no sentence."""
     text = "the u.s. and china met on nov. 14 in california. they agreed."
     assert [text[start:end] for start, end in sentences(text)] == [text[:48], "they agreed."]
+
+
+def test_a_denial_in_passing_ends_at_its_comma() -> None:
+    """What a sentence says after `while it does not …,` counts."""
+    lead = "China and the United States issued the Sunnylands statement. "
+    text = lead + "While it does not name a date for coal, the statement commits both to end plastic pollution."
+    assert clauses(tagger().tags("", text)) == {"sunnylands-2023/15"}

@@ -35,7 +35,14 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "subscribers": ("subscribers:subscribers", "Add, list, pause, resume and remove readers of the digest."),
     "digest": ("digest:digest", "Preview, send and look back at digest e-mails."),
     "stats": ("numbers:stats", "Count articles, stories, reprints and tags."),
+    "coverage": ("numbers:coverage", "Show which clause is discussed by which outlet, or when."),
+    "timeline": ("numbers:timeline", "Show how much was written on a clause over time."),
+    "compare": ("numbers:compare", "Set the outlets of a story side by side."),
+    "report": ("report:report", "Write a report as one self-contained page."),
+    "cite": ("cite:cite", "Write an article with its evidence and checksums, or verify such a folder."),
+    "browse": ("browse:browse", "Open the archive in a web browser, read-only, with SQL."),
     "archive": ("archive:archive", "Upgrade, check, back up and repair the archive."),
+    "service": ("service:service", "Print the systemd unit that keeps the daemon running."),
     "doctor": ("doctor:doctor", "Check the whole set-up and say what to do."),
 }
 
@@ -127,7 +134,7 @@ def _status(args: list[str] | None) -> int:  # noqa: PLR0911 - a table of what c
 
 def _leave(status: int) -> None:
     """Exit. Fetches still under way are dropped: Python would wait for their threads until they time out."""
-    if any(thread.name.startswith("fetch") for thread in threading.enumerate()):
+    if any(thread.name.startswith(("fetch", "job")) for thread in threading.enumerate()):
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from aggregator.app import App
+from aggregator.errors import UsageError
 
 
 @click.group()
@@ -71,3 +72,37 @@ def reindex(app: App) -> None:
     from aggregator.store import maintenance
 
     maintenance.reindex(app.archive(write=True), click.echo)
+
+
+@archive.command(
+    epilog="Examples:\n\n  aggregator archive prune --before 730d --dry-run\n\n"
+    "  aggregator archive prune --before 2024-01-01 --outlet 港城日报"
+)
+@click.option("--before", metavar="DATE|AGE", required=True, help="Articles first seen before 2024-01-01, or 730d ago.")
+@click.option("--outlet", metavar="NAME", multiple=True, help="Of this outlet only; may be given more than once.")
+@click.option("--dry-run", is_flag=True, help="Only say how many would go.")
+@click.pass_obj
+def prune(app: App, before: str, outlet: tuple[str, ...], *, dry_run: bool) -> None:
+    """Remove old articles, but none that discusses an agreement or that an analyst judged.
+
+    What goes is remembered by name, so that a feed that still shows it does not bring it back. The file keeps its
+    size; the room in it is used again.
+    """
+    from aggregator.app import now
+    from aggregator.cli.filters import moment as read
+    from aggregator.pruning import pruned
+    from aggregator.store import prune as pruning
+    from aggregator.store.prune import Wish
+
+    at = now()
+    before_what = read(before, at)
+    if before_what is None or before_what > at:
+        raise UsageError("--before must be in the past, such as 730d or 2024-01-01")
+    wish = Wish(before_what, outlet)
+    if dry_run:
+        with app.archive().reading() as connection:
+            click.echo(f"{pruning.count(connection, wish)} articles would go", err=True)
+        return
+    with app.opened() as found:
+        gone = sum(pruned(found, wish, at))
+    click.echo(f"{gone} articles removed from {found.name}", err=True)

@@ -2,77 +2,79 @@
 
 from __future__ import annotations
 
-import shutil
+import json
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 from aggregator.app import App
+from aggregator.cli import surroundings
+from aggregator.cli.surroundings import Finding, Standing
 from aggregator.errors import AggregatorError
 
-LOW = 1_000_000_000
-"""Bytes free below which an operator is warned: some months of the default feeds."""
+_MARKS = {Standing.FINE: ("ok", "green"), Standing.NOTE: ("note", "cyan"), Standing.TROUBLE: ("see", "yellow")}
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One look: what was looked at, whether it is well, and a sentence."""
-
-    subject: str
-    well: bool
-    sentence: str
-
-
-@click.command(epilog="Example:\n\n  aggregator doctor")
+@click.command(epilog="Examples:\n\n  aggregator doctor\n\n  aggregator doctor --format json")
+@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", help="How to print.")
 @click.pass_obj
-def doctor(app: App) -> None:
-    """Check configuration, archive, disk, libraries and feeds, and say what to do about each finding.
+def doctor(app: App, form: str) -> None:
+    """Check configuration, archive, disk, clock, DNS, feeds, mail server, fonts and libraries.
 
-    Exit status 1 when something needs doing.
+    Each finding says what to do about it. Exit status 1 when something needs doing; notes need nothing at once.
     """
-    troubles = 0
+    found = []
     for finding in findings(app):
-        mark = click.style("ok  ", fg="green") if finding.well else click.style("see ", fg="yellow")
-        click.echo(f"{mark}{finding.subject:<14}{finding.sentence}")
-        troubles += not finding.well
-    if troubles:
-        click.echo(f"aggregator: {troubles} findings", err=True)
+        found.append(finding)
+        if form == "table":
+            word, colour = _MARKS[finding.standing]
+            click.echo(click.style(f"{word:<5}", fg=colour) + f"{finding.subject:<15}{finding.sentence}")
+    if form == "json":
+        click.echo(json.dumps([asdict(one) for one in found], ensure_ascii=False, indent=2))
+    if troubles := sum(one.standing is Standing.TROUBLE for one in found):
+        click.echo(f"aggregator: {troubles} findings need doing something", err=True)
         sys.exit(1)
 
 
 def findings(app: App) -> Iterator[Finding]:
     """Every look in turn; one that fails is a finding itself."""
-    looks: list[tuple[str, Callable[[App], Iterator[Finding]]]] = [
-        ("configuration", _configuration),
-        ("archive", _archive),
-        ("disk", _disk),
-        ("libraries", _libraries),
-        ("feeds", _feeds),
-    ]
-    for subject, look in looks:
+    looks: dict[str, Callable[[App], Iterator[Finding]]] = {
+        "configuration": _configuration,
+        "archive": _archive,
+        "disk": _disk,
+        "clock": surroundings.clock,
+        "names": surroundings.names,
+        "feeds": _feeds,
+        "mail": surroundings.mail_server,
+        "fonts": surroundings.fonts,
+        "libraries": surroundings.libraries,
+    }
+    for subject, look in looks.items():
         try:
             yield from look(app)
         except AggregatorError as error:
-            yield Finding(subject, well=False, sentence=str(error))
+            yield Finding(subject, Standing.TROUBLE, str(error).partition("\n")[0])
+        except Exception as error:  # noqa: BLE001 - a look that fails must not hide the others
+            yield Finding(subject, Standing.TROUBLE, f"could not be looked at: {type(error).__name__}: {error}")
 
 
 def _configuration(app: App) -> Iterator[Finding]:
     settings = app.settings
-    yield Finding("configuration", well=True, sentence=f"{settings.path}: {len(settings.feeds)} feeds")
+    yield Finding("configuration", Standing.FINE, f"{settings.path}: {len(settings.feeds)} feeds")
     for warning in settings.warnings:
-        yield Finding("configuration", well=False, sentence=warning)
+        yield Finding("configuration", Standing.TROUBLE, warning)
+    if not settings.feeds:
+        yield Finding("feeds", Standing.TROUBLE, "there are none; `aggregator feeds add URL` adds one")
     needing = [feed.id for feed in settings.feeds if not feed.urls]
     if needing:
-        yield Finding(
-            "feeds",
-            well=True,
-            sentence=f"{len(needing)} wait for an RSSHub instance ({', '.join(needing)}): name yours under network.rsshub",
-        )
+        sentence = f"{len(needing)} wait for an RSSHub instance ({', '.join(needing)}): name yours at network.rsshub"
+        yield Finding("feeds", Standing.NOTE, sentence)
     if not settings.contact:
-        yield Finding("contact", well=False, sentence="no contact: in feeds.yaml; outlets cannot tell who is asking")
+        sentence = "none in feeds.yaml; outlets cannot tell who is asking: write `contact:` with an address of yours"
+        yield Finding("contact", Standing.NOTE, sentence)
 
 
 def _archive(app: App) -> Iterator[Finding]:
@@ -80,59 +82,62 @@ def _archive(app: App) -> Iterator[Finding]:
 
     from aggregator.store.schema import article
 
-    if "://" not in app.url and not Path(app.url).expanduser().exists():
-        yield Finding("archive", well=True, sentence=f"{app.url} is not there yet; the first poll makes it")
+    if not surroundings.has_archive(app):
+        yield Finding("archive", Standing.FINE, f"{app.url} is not there yet; the first poll makes it")
         return
     archive = app.archive()
     with archive.reading() as connection:
         count = connection.scalar(select(func.count()).select_from(article))
-    yield Finding("archive", well=True, sentence=f"{archive.name}: {count} articles, schema {archive.version()}")
+        quick = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar() if archive.path else "ok"
+    if quick != "ok":
+        sentence = f"{archive.name} is damaged ({quick}); `aggregator archive check` says more, restore a backup"
+        yield Finding("archive", Standing.TROUBLE, sentence)
+        return
+    sentence = f"{archive.name}: {count} articles, schema {archive.version()}, {archive.size() / 1e6:,.1f} MB"
+    yield Finding("archive", Standing.FINE, sentence)
 
 
 def _disk(app: App) -> Iterator[Finding]:
+    import shutil
+
+    from aggregator.alerts import LOW
+
     if "://" in app.url:
         return
     folder = Path(app.url).expanduser().absolute().parent
     while not folder.exists():
         folder = folder.parent
     free = shutil.disk_usage(folder).free
-    enough = free > LOW
-    advice = "" if enough else "; less than 1 GB: make room, or polling stops when it is full"
-    yield Finding("disk", well=enough, sentence=f"{free / 1e9:.1f} GB free at {folder}{advice}")
-
-
-def _libraries(_app: App) -> Iterator[Finding]:
-    """Versions with known faults (SQLite's WAL-reset bug before 3.51.3, expat's before 2.7.2)."""
-    import pyexpat
-    import sqlite3
-
-    for name, version, least, why in (
-        ("SQLite", sqlite3.sqlite_version, (3, 51, 3), "two writers may corrupt a WAL archive; one daemon is safe"),
-        (
-            "expat",
-            pyexpat.EXPAT_VERSION.removeprefix("expat_"),
-            (2, 7, 2),
-            "small documents may take much memory; feeds are read in a limited child",
-        ),
-    ):
-        numbers = tuple(int(part) for part in version.split("."))
-        newest = ".".join(map(str, least))
-        if numbers < least:
-            yield Finding("libraries", well=True, sentence=f"{name} {version}: {why} (mended in {newest})")
+    if free > LOW:
+        yield Finding("disk", Standing.FINE, f"{free / 1e9:,.1f} GB free at {folder}")
+        return
+    sentence = f"{free / 1e6:,.0f} MB free at {folder}: make room, polling stops when it is full"
+    yield Finding("disk", Standing.TROUBLE, sentence)
 
 
 def _feeds(app: App) -> Iterator[Finding]:
+    from aggregator.app import now
     from aggregator.store import feeds
+    from aggregator.verdict import Standing as Verdicts
+    from aggregator.verdict import verdict
 
-    if "://" not in app.url and not Path(app.url).expanduser().exists():
+    if not surroundings.has_archive(app):
         return
     with app.archive().reading() as connection:
         states = feeds.states(connection)
+    well = 0
+    quiet = {Verdicts.FINE, Verdicts.UNTRIED, Verdicts.NEEDS}
     for feed in app.settings.feeds:
-        state = states.get(feed.id)
-        if state and state.failing_since:
-            yield Finding(
-                feed.id,
-                well=False,
-                sentence=f"failing since {state.failing_since:%Y-%m-%d %H:%M} UTC: {state.last_error}",
-            )
+        found = verdict(feed, states.get(feed.id), now())
+        if found.standing in quiet:
+            well += found.standing is Verdicts.FINE
+            continue
+        bad = {Verdicts.GONE, Verdicts.FAILING, Verdicts.CHALLENGE, Verdicts.FROZEN, Verdicts.EMPTY}
+        yield Finding(feed.id, Standing.TROUBLE if found.standing in bad else Standing.NOTE, _advice(feed.id, found))
+    if well:
+        yield Finding("feeds", Standing.FINE, f"{well} are well")
+
+
+def _advice(feed: str, found: object) -> str:
+    text = str(getattr(found, "text", "")).rstrip(".")
+    return text if ";" in text else f"{text}; `aggregator feeds check {feed}` tries it now"

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from aggregator.cli.filters import filter_options, moment
+from aggregator.cli.filters import filter_options
 from aggregator.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
 
 DIALECTS = ("hexo", "feedx", "jekyll", "markdown")
 TABLES = ("jsonl", "csv")
+OTHERS = ("atom", "opml")
 
 
 @click.command("import", epilog="Examples:\n\n  aggregator import articles/\n\n  aggregator import one.md more.jsonl")
@@ -32,9 +32,10 @@ def import_(app: App, path: tuple[Path, ...]) -> None:
     twice, so an interrupted one is resumed by starting it again.
     """
     from aggregator import importing
+    from aggregator.cli.progress import progress as progress_bar
 
     progress, refused = importing.Progress(), 0
-    with app.parts() as parts, _bar("importing") as advance:
+    with app.parts() as parts, progress_bar("importing") as advance:
         for progress in importing.take_files(path, parts):
             refused += len(progress.refused)
             for line in progress.refused:
@@ -49,36 +50,30 @@ def import_(app: App, path: tuple[Path, ...]) -> None:
         sys.exit(1)
 
 
-@contextmanager
-def _bar(name: str) -> Iterator[Any]:
-    """A counter on a terminal, nothing elsewhere."""
-    if not sys.stderr.isatty():
-        yield lambda _done, _note: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    columns = (SpinnerColumn(), TextColumn(name), TextColumn("{task.completed:.0f}"), TimeElapsedColumn())
-    with Progress(
-        *columns, TextColumn("{task.description}"), console=Console(stderr=True), transient=True
-    ) as progress:
-        task = progress.add_task("", total=None)
-        yield lambda done, note: progress.update(task, completed=done, description=note)
-
-
 @click.command(
     epilog="Examples:\n\n  aggregator export --format hexo --out site/source/_posts\n\n"
-    "  aggregator export --format jsonl --since 7d --out -"
+    "  aggregator export --format jsonl --since 7d --out -\n\n"
+    "  aggregator export --format atom --clause sunnylands-2023/10 --out methane.atom\n\n"
+    "  aggregator export --format opml --out feeds.opml"
 )
 @filter_options
-@click.option("--format", "form", type=click.Choice([*DIALECTS, *TABLES]), required=True, help="How to write.")
-@click.option("--out", required=True, metavar="DIR|FILE|-", help="A folder for dialects; a file or - for tables.")
+@click.option(
+    "--format", "form", type=click.Choice([*DIALECTS, *TABLES, *OTHERS]), required=True, help="How to write."
+)
+@click.option("--out", required=True, metavar="DIR|FILE|-", help="A folder for dialects; a file or - for the others.")
+@click.option("--query", default="", metavar="QUERY", help="Only what `aggregator search QUERY` finds.")
 @click.option("--with-meta", is_flag=True, help="Dialects: add link and clauses to the head.")
 @click.option("--revisions", is_flag=True, help="Write the replaced texts too.")
 @click.pass_obj
-def export(app: App, /, form: str, out: str, *, with_meta: bool, revisions: bool, **filters: Any) -> None:
-    """Write articles in a dialect of article files, or as JSON lines or CSV for other tools."""
-    rows = _selected(app, filters, revisions=revisions)
+def export(app: App, /, form: str, out: str, query: str, *, with_meta: bool, revisions: bool, **filters: Any) -> None:
+    """Write articles in a dialect of article files, or as JSON lines, CSV or an Atom feed for other tools.
+
+    An Atom feed holds the newest 50, or --limit. OPML is the list of feeds itself, for other readers of news.
+    """
+    if form in OTHERS:
+        _put(_atom(app, query, filters) if form == "atom" else _opml(app), out)
+        return
+    rows = _selected(app, filters, query, revisions=revisions)
     if form in DIALECTS:
         if out == "-":
             raise UsageError(f"--format {form} writes a file for each article; name a folder with --out")
@@ -88,21 +83,56 @@ def export(app: App, /, form: str, out: str, *, with_meta: bool, revisions: bool
     _write_table(rows, form, out)
 
 
-def _selected(app: App, filters: dict[str, Any], *, revisions: bool) -> Iterator[tuple[Article, Tags | None, Any]]:
+def _opml(app: App) -> bytes:
+    from aggregator.opml import write_opml
+
+    return write_opml(app.settings.feeds)
+
+
+def _atom(app: App, query: str, filters: dict[str, Any]) -> bytes:
+    from aggregator import publishing
+    from aggregator.app import now
+    from aggregator.cli.numbers import filters_of
+
+    limit = filters["limit"] or publishing.ENTRIES
+    with app.archive().reading() as connection:
+        return publishing.atom_feed(connection, query, filters_of(filters), now(), limit=limit)
+
+
+def _put(data: bytes, out: str) -> None:
+    """Write to a file, or to standard output for `-`."""
+    from aggregator import files
+
+    if out == "-":
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+        return
+    files.write(Path(out), data)
+
+
+def _selected(
+    app: App, filters: dict[str, Any], query: str, *, revisions: bool
+) -> Iterator[tuple[Article, Tags | None, Any]]:
     """The articles asked for with their tags and places, in the order of their ids; old texts before new ones."""
     from itertools import islice
 
     from aggregator.app import now
-    from aggregator.store import articles, tags
+    from aggregator.cli.numbers import filters_of
+    from aggregator.store import articles, search, tags
+    from aggregator.store.filters import condition
     from aggregator.store.places import places as places_of
-    from aggregator.store.filters import Filters, condition
 
-    chosen = Filters(
-        filters["agreement"], filters["clause"], filters["outlet"], filters["lang"],
-        moment(filters["since"], now()), moment(filters["until"], now()),
-    )  # fmt: skip
+    chosen = filters_of(filters)
     with app.archive().reading() as connection:
-        found = islice(articles.every(connection, condition(chosen)), filters["limit"])
+        if query.strip():
+            from aggregator.publishing import asked
+
+            most = sys.maxsize >> 1
+            hits = search.find(connection, asked(query, chosen, now()), limit=most, candidates=most).ids
+            every = articles.fetch(connection, sorted(hits))
+        else:
+            every = articles.every(connection, condition(chosen))
+        found = islice(every, filters["limit"])
         while batch := list(islice(found, articles.CHUNK)):
             ids = [article.id for article in batch]
             tagged, places = tags.of(connection, ids), places_of(connection, ids)

@@ -26,6 +26,7 @@ from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -252,15 +253,16 @@ def _other_numbers(a: Fingerprint, b: Fingerprint, *, copy: bool) -> bool:
 
 def conflicts(a: Fingerprint, b: Fingerprint) -> tuple[int, int]:
     """How many surroundings hold the same number in both texts, and how many hold different ones."""
-    mine, theirs = _places(a), _places(b)
+    mine, theirs = _places(a.slots), _places(b.slots)
     common = mine.keys() & theirs.keys()
     agree = sum(1 for place in common if mine[place] & theirs[place])
     return agree, len(common) - agree
 
 
-def _places(fingerprint: Fingerprint) -> dict[int, set[int]]:
+@lru_cache(maxsize=4096)
+def _places(slots: tuple[tuple[int, int], ...]) -> dict[int, set[int]]:
     places: dict[int, set[int]] = {}
-    for place, value in fingerprint.slots:
+    for place, value in slots:
         places.setdefault(place, set()).add(value)
     return places
 

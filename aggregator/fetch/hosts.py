@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from aggregator.polite import MAX_WAIT
+
 
 class Place(Protocol):
     """What is read of a URL (httpx.URL has it)."""
@@ -61,8 +63,8 @@ class HostLimits:
     ) -> None:
         self._pause = pause.total_seconds()
         self._slots = slots
-        self._free = frozenset(pair.lower() for pair in free)
-        self._per_route = frozenset(pair.lower() for pair in per_route)
+        self._free = frozenset(_plain(pair) for pair in free)
+        self._per_route = frozenset(_plain(pair) for pair in per_route)
         self._clock = clock
         self._sleep = sleep
         self._lanes: dict[str, _Lane] = {}
@@ -85,9 +87,9 @@ class HostLimits:
             self._holds[key] = max(until, self._holds.get(key, until))
 
     def held(self, url: Place, now: datetime) -> timedelta | None:
-        """How long the host still wants to be left alone."""
+        """How long the host still wants to be left alone; nothing longer than is ever promised (the clock jumped)."""
         until = self._holds.get(self.key(url)) if self._holds else None
-        return until - now if until and until > now else None
+        return until - now if until and timedelta(0) < until - now <= MAX_WAIT else None
 
     @contextmanager
     def turn(self, url: Place) -> Iterator[None]:
@@ -113,6 +115,10 @@ class HostLimits:
             if key not in self._lanes:
                 self._lanes[key] = _Lane(self._slots)
             return self._lanes[key]
+
+
+def _plain(pair: str) -> str:
+    return pair.lower().replace("[", "").replace("]", "")
 
 
 def _pair(url: Place) -> str:

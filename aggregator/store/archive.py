@@ -12,22 +12,29 @@ reads and then writes fails at once when another has written meanwhile, whatever
 
 from __future__ import annotations
 
+import os
+import shutil
 import sqlite3
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import filelock
 import sqlalchemy as sa
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, NoSuchModuleError
 
-from aggregator.errors import ArchiveBusy, ArchiveError, ArchiveVersion
+from aggregator.errors import ArchiveBusy, ArchiveError, ArchiveFull, ArchiveVersion
 from aggregator.store.schema import HEAD
 
 BUSY_SECONDS = 60
 """How long a writer waits for another process's transaction before it gives up."""
+
+RESERVE = 64_000_000
+"""Bytes that a full disk must have again before anything is written, or a twentieth of a disk smaller than 20 times
+that: a transaction, its log and the copy of a checkpoint fit in."""
 
 
 class Archive:
@@ -37,6 +44,8 @@ class Archive:
         self._engine = engine
         self.name = name
         self.path = path
+        self._open: set[sqlite3.Connection] = set()
+        self._guard = threading.Lock()
 
     @classmethod
     def open(cls, url: str, *, write: bool = False) -> Archive:
@@ -48,6 +57,10 @@ class Archive:
         archive = cls._connect(url, write=write)
         try:
             found = archive.version()
+        except ArchiveError as error:
+            if not isinstance(error.__cause__, DBAPIError):
+                raise
+            raise ArchiveError(f"{archive.name} cannot be read as an archive: {_cause(error.__cause__)}") from error
         except DBAPIError as error:
             raise ArchiveError(f"{archive.name} cannot be read as an archive: {_cause(error)}") from error
         if found != HEAD:
@@ -66,10 +79,12 @@ class Archive:
             raise ArchiveError(f"{url} is neither a file nor a database address: {error}") from error
         except ModuleNotFoundError as error:
             raise ArchiveError(f"PostgreSQL archives need `pip install aggregator[postgres]` ({error})") from error
+        archive = cls(engine, str(path) if path else parsed.render_as_string(hide_password=True), path)
         if path is not None:
-            sa.event.listen(engine, "connect", _set_pragmas)
+            sa.event.listen(engine, "connect", archive.connected)
+            sa.event.listen(engine, "close", archive.disconnected)
             sa.event.listen(engine, "begin", _begin)
-        return cls(engine, str(path) if path else parsed.render_as_string(hide_password=True), path)
+        return archive
 
     @property
     def dialect(self) -> str:
@@ -110,19 +125,33 @@ class Archive:
             )
 
     def upgrade(self) -> None:
-        """Run the missing migrations, a transaction each."""
+        """Run the missing migrations, a transaction each: a killed one leaves nothing, and the next run goes on.
+
+        A file that holds something is copied first, to `<archive>.before-<schema>`. Raises ArchiveError.
+        """
         from alembic import command
 
+        self._keep_copy()
         with self._engine.connect() as connection:
             command.upgrade(_alembic(connection), "head")
             connection.commit()
+
+    def _keep_copy(self) -> None:
+        """A consistent copy beside the file; the one that a killed upgrade made counts, half a one never does."""
+        found = self.version()
+        if self.path is None or found is None:
+            return
+        target = self.path.with_name(f"{self.path.name}.before-{HEAD}")
+        if not target.exists():
+            copy(self.path, target)
 
     @contextmanager
     def writing(self, *, durable: bool = False) -> Iterator[sa.Connection]:
         """A transaction that is committed at the end of the block and rolled back on any exception.
 
         A `durable` commit also survives a power cut (SQLite: synchronous=FULL); mails are recorded so.
-        Raises ArchiveBusy when another process kept the archive locked for BUSY_SECONDS.
+        Raises ArchiveBusy when another process kept the archive locked for BUSY_SECONDS, ArchiveFull when its disk
+        has no room, and ArchiveError when the file cannot be written for another reason.
         """
         try:
             with (
@@ -130,18 +159,85 @@ class Archive:
                 connection.begin(),
             ):
                 yield connection
-        except OperationalError as error:
-            if "locked" in str(error.orig) or "busy" in str(error.orig):
-                raise ArchiveBusy(
-                    f"{self.name} was locked by another process for {BUSY_SECONDS} s; nothing was written, try again"
-                ) from error
-            raise
+        except DatabaseError as error:
+            raise self._trouble(error) or error from error
+
+    def _trouble(self, error: DatabaseError) -> ArchiveError | None:
+        """What SQLite means (sqlite.org/rescode.html), in a sentence; None for a statement that is our own mistake."""
+        code = _first_code(error)
+        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            return ArchiveBusy(
+                f"{self.name} was locked by another process for {BUSY_SECONDS} s; nothing was written, try again"
+            )
+        if code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and not self.has_room()):
+            return ArchiveFull(f"the disk of {self.name} is full; nothing was written, make room")
+        if code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
+            return ArchiveError(f"{self.name} cannot be written ({_cause(error)}); look at the disk and its rights")
+        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            return ArchiveError(
+                f"{self.name} is damaged ({_cause(error)}); `aggregator archive check` says more, restore a backup"
+            )
+        return None
+
+    def free(self) -> int | None:
+        """Bytes free on the archive's disk; None where it is no file."""
+        return None if self.path is None else shutil.disk_usage(self.path.absolute().parent).free
+
+    def has_room(self) -> bool:
+        """Whether the archive's disk takes more: RESERVE is free, and a quota lets a megabyte be written."""
+        if self.path is None:
+            return True
+        usage = shutil.disk_usage(self.path.absolute().parent)
+        if usage.free < min(RESERVE, usage.total // 20):
+            return False
+        trial = self.path.with_name(f".{self.path.name}.room")
+        try:
+            with trial.open("wb") as file:
+                file.write(bytes(1_000_000))
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError:
+            return False
+        finally:
+            with suppress(OSError):
+                trial.unlink(missing_ok=True)
+        return True
+
+    def size(self) -> int:
+        """Bytes of the archive: file and log, or what PostgreSQL says."""
+        if self.path is None:
+            with self.reading() as connection:
+                return int(connection.scalar(sa.text("SELECT pg_database_size(current_database())")) or 0)
+        files = (self.path, self.path.with_name(self.path.name + "-wal"))
+        return sum(file.stat().st_size for file in files if file.exists())
+
+    def interrupt(self) -> None:
+        """End what SQLite is busy with, in whatever thread; its transaction is rolled back there."""
+        with self._guard:
+            busy = list(self._open)
+        for connection in busy:
+            with suppress(sqlite3.Error):
+                connection.interrupt()
+
+    def connected(self, connection: sqlite3.Connection, _record: object) -> None:
+        """Called for each new connection to SQLite, in whatever thread."""
+        _set_pragmas(connection)
+        with self._guard:
+            self._open.add(connection)
+
+    def disconnected(self, connection: sqlite3.Connection, _record: object) -> None:
+        """Called before a connection to SQLite is closed."""
+        with self._guard:
+            self._open.discard(connection)
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
-        """One consistent view of the archive for the whole block."""
-        with self._engine.connect().execution_options(aggregator_readonly=True) as connection:
-            yield connection
+        """One consistent view of the archive for the whole block. Raises ArchiveError where it is damaged."""
+        try:
+            with self._engine.connect().execution_options(aggregator_readonly=True) as connection:
+                yield connection
+        except DatabaseError as error:
+            raise self._trouble(error) or error from error
 
     @contextmanager
     def lock(self, purpose: str, kind: str = "") -> Iterator[None]:
@@ -167,6 +263,26 @@ class Archive:
     def close(self) -> None:
         """Close every connection."""
         self._engine.dispose()
+
+
+def copy(source: Path, target: Path) -> None:
+    """SQLite's own online backup, page by page while others write; `target` appears whole or not at all.
+
+    Raises ArchiveError naming the target.
+    """
+    beside = target.with_name(f".{target.name}.writing")
+    try:
+        beside.unlink(missing_ok=True)
+        with closing(sqlite3.connect(source, timeout=BUSY_SECONDS)) as old, closing(sqlite3.connect(beside)) as new:
+            old.backup(new, pages=2000)
+            new.execute("PRAGMA journal_mode=DELETE")
+        with beside.open("rb") as file:
+            os.fsync(file.fileno())
+        beside.replace(target)
+    except (OSError, sqlite3.Error) as error:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+        raise ArchiveError(f"{target} cannot be written: {error}") from error
 
 
 def _options(url: sa.URL) -> dict[str, Any]:
@@ -196,7 +312,7 @@ def _check_file(path: Path, *, write: bool) -> None:
         raise ArchiveError(f"{path} is not an archive (not a SQLite file); name another file")
 
 
-def _set_pragmas(connection: sqlite3.Connection, _record: object) -> None:
+def _set_pragmas(connection: sqlite3.Connection) -> None:
     connection.isolation_level = None  # transactions begin where we say, DDL included
     for pragma in (
         f"busy_timeout={BUSY_SECONDS * 1000}",
@@ -236,6 +352,21 @@ def migrations_folder() -> Path:
 
 def _known_versions() -> set[str]:
     return {path.name.split("_")[0] for path in (migrations_folder() / "versions").glob("[0-9]*.py")}
+
+
+def _first_code(error: BaseException) -> int:
+    """The code of the trouble that came first: a full disk ends the transaction, and then no savepoint is left to go
+    back to, which is a second error on top.
+    """
+    first, seen = 0, error
+    while seen is not None:
+        orig = getattr(seen, "orig", seen)
+        first = getattr(orig, "sqlite_errorcode", 0) & 0xFF or first
+        earlier = seen.__context__ or seen.__cause__
+        if earlier is None:
+            break
+        seen = earlier
+    return first
 
 
 def _cause(error: DBAPIError) -> str:

@@ -416,3 +416,30 @@ relation_verdict = sa.Table(
     sa.Column("at", Instant, nullable=False),
 )
 """What an analyst said of two articles (a < b): `one story`, `two stories`, `not a reprint`; outlives recalculation."""
+
+# --- what keeps house ---------------------------------------------------------------------------------------------
+
+tombstone = sa.Table(
+    "tombstone",
+    metadata,
+    sa.Column("id", Big, primary_key=True, autoincrement=True),
+    sa.Column("feed", sa.Text, nullable=False),
+    sa.Column("outlet", sa.Text, nullable=False),
+    sa.Column("guid", sa.Text),
+    sa.Column("url", sa.Text),
+    sa.Column("content_key", sa.Text, nullable=False),
+    sa.Column("removed", Instant, nullable=False),
+    sa.Index(None, "feed", "guid"),
+    sa.Index(None, "url"),
+    sa.Index(None, "content_key"),
+)
+"""What `archive prune` removed, and nothing of its words: a feed that still shows it does not bring it back as new."""
+
+alarm = sa.Table(
+    "alarm",
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("sentence", sa.Text, nullable=False),
+    sa.Column("since", Instant, nullable=False),
+)
+"""The troubles that the operator has been told of and that last."""

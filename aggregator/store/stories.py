@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import count
 
 import sqlalchemy as sa
 
@@ -27,8 +28,9 @@ def place(
     before = relations.placed(connection, original)
     story_of = {member: before.get(member, _NOWHERE)[0] for member in original}
     merged_all: set[int] = set()
+    numbers = _fresh_ids(connection)
     for cluster, (identity, merged) in zip(clusters, _ids(clusters, before), strict=True):
-        story_id = identity if identity is not None else (_new(connection) if len(cluster) > 1 else None)
+        story_id = identity if identity is not None else (next(numbers) if len(cluster) > 1 else None)
         story_of |= dict.fromkeys(cluster, story_id)
         if merged:
             _remember(connection, merged, story_id)
@@ -67,20 +69,20 @@ def _ids(
     return found
 
 
-def _new(connection: sa.Connection) -> int:
-    """A fresh id: a row filled in by `_describe`. Ids of merged stories are never given again."""
+def _fresh_ids(connection: sa.Connection) -> Iterator[int]:
+    """New ids, each with a row that `_describe` fills in. Ids of merged stories are never given again."""
     last = connection.scalar(sa.select(sa.func.max(table.c.id))) or 0
     gone = connection.scalar(sa.select(sa.func.max(story_alias.c.old))) or 0
-    identity = max(last, gone) + 1
-    epoch = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
-    connection.execute(
-        sa.insert(table).values(id=identity, headline="", first_seen=epoch, last_seen=epoch, articles=0)
-    )
-    return identity
+    blank = {"headline": "", "first_seen": relations.instant(0), "last_seen": relations.instant(0), "articles": 0}
+    for identity in count(max(last, gone) + 1):
+        connection.execute(sa.insert(table).values(id=identity, **blank))
+        yield identity
 
 
 def _remember(connection: sa.Connection, merged: Collection[int], story_id: int | None) -> None:
+    connection.execute(sa.update(places).where(places.c.story_id.in_(merged)).values(story_id=story_id))
     connection.execute(sa.update(story_alias).where(story_alias.c.story_id.in_(merged)).values(story_id=story_id))
+    connection.execute(sa.delete(story_alias).where(story_alias.c.old.in_({*merged, story_id})))
     connection.execute(sa.insert(story_alias), [{"old": old, "story_id": story_id} for old in sorted(merged)])
 
 

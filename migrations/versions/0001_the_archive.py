@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from alembic import op
 
+from aggregator.store import views
 from aggregator.store.schema import metadata
 from aggregator.store.search import DDL
 
@@ -18,3 +19,5 @@ def upgrade() -> None:
     if connection.dialect.name == "sqlite":
         for statement in DDL:
             op.execute(statement)
+    for statement in views.ddl(connection.dialect.name):
+        op.execute(statement)

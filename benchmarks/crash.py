@@ -1,0 +1,134 @@
+"""Break the daemon in every way the crash harness of the shared material knows, and count violations.
+
+    python benchmarks/crash.py                     every mode, the rounds of the promise (hours)
+    python benchmarks/crash.py --quick             a few rounds of each (minutes)
+    python benchmarks/crash.py random powerloss --rounds 20
+
+The harness is used as it lies there, with three assumptions fitted to this program: a token is looked up by the
+program's own search (the index keeps no positions, so a bare MATCH of a phrase says nothing), feeds.yaml names the
+loopback port as an exception, and a command that ends by itself (import, backup) may do so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED = Path(os.environ.get("AGGREGATOR_SHARED", ROOT.parent / "shared"))
+
+
+@dataclass(frozen=True)
+class Mode:
+    """Rounds of the promise, rounds of a quick run, and what the harness is told besides."""
+
+    rounds: int
+    quick: int
+    options: tuple[str, ...] = ()
+
+
+# --tmax is how long the daemon lives in a round; it polls everything at once when it starts.
+MODES = {
+    "random": Mode(200, 6, ("--tmin", "0.3", "--tmax", "3")),
+    "sweep": Mode(10_000, 4, ("--tmax", "4", "--nfeeds", "1")),
+    "torn": Mode(60, 3, ("--tmax", "4", "--nfeeds", "1", "--step", "3")),
+    "powerloss": Mode(17, 2, ("--tmax", "3")),
+    "enospc": Mode(20, 2, ("--tmax", "5", "--nfeeds", "1", "--step", "7")),
+    "eio": Mode(20, 2, ("--tmax", "5", "--nfeeds", "1", "--step", "7")),
+    "full": Mode(20, 2, ()),
+    "sigterm": Mode(20, 4, ("--tmin", "0.6", "--tmax", "3")),
+    "twins": Mode(20, 3, ("--tmax", "3")),
+    "locked": Mode(20, 2, ("--tmin", "1", "--tmax", "3")),
+    "clock": Mode(20, 3, ("--tmin", "1", "--tmax", "3")),
+}
+
+# The harness's own look into the index, and ours.
+_BARE = "if c.execute(f\"SELECT count(*) FROM {qi(f)} WHERE {qi(f)} MATCH ?\",('\"'+t+'\"',)).fetchone()[0]!=1]"
+_OURS = "if f=='article_fts' and found_by_search(x,t)!=1]"
+_SEARCH = '''
+def found_by_search(path, token):
+    import datetime
+    from aggregator.query import parse
+    from aggregator.store import lookup
+    with sqlite3.connect(path) as connection:
+        query = parse('"'+token+'"', datetime.datetime.now(datetime.timezone.utc))
+        return len(lookup.find(connection, query, limit=5).ids)
+'''
+
+
+def fitted(folder: Path) -> Path:
+    """The harness with its look-up fitted, beside the fault libraries built from its sources."""
+    crash = folder / "crash"
+    crash.mkdir(parents=True)
+    source = (SHARED / "chaos" / "crash" / "crash_harness.py").read_text(encoding="utf-8")
+    if _BARE not in source:
+        sys.exit("the crash harness has changed; fit benchmarks/crash.py to its search check")
+    source = source.replace(_BARE, _OURS).replace("def servers():", _SEARCH + "def servers():", 1)
+    (crash / "harness.py").write_text(source, encoding="utf-8")
+    for name in ("chaos_server.py", "chaos_smtp.py"):
+        (folder / name).symlink_to(SHARED / "chaos" / name)
+    for name in ("faultio", "clockjump"):
+        target, code = crash / f"lib{name}.so", SHARED / "chaos" / "crash" / f"{name}.c"
+        subprocess.run(["gcc", "-O1", "-shared", "-fPIC", "-w", "-o", target, code, "-ldl"], check=True)
+    return crash / "harness.py"
+
+
+def free_ports() -> tuple[int, int]:
+    """A port for the feeds, and the first of those for mail."""
+    with socket.socket() as http, socket.socket() as smtp:
+        http.bind(("127.0.0.1", 0))
+        smtp.bind(("127.0.0.1", 0))
+        return http.getsockname()[1], smtp.getsockname()[1]
+
+
+def run(mode: str, rounds: int, folder: Path, options: Sequence[str] = (), seed: int = 1, settle: float = 8) -> dict[str, object]:
+    """One mode; the harness's summary, with what it printed about violations under `said`."""
+    harness = fitted(folder)
+    http, smtp = free_ports()
+    feeds = folder / "feeds.template.yaml"
+    feeds.write_text(
+        f'network: {{allow: ["127.0.0.1:{http}"], pause: 0s}}\ncontact: https://contact.example/\nfeeds:\n{{feeds}}\n'
+    )
+    command = [
+        *(sys.executable, str(harness), "--mode", mode, "--rounds", str(rounds), "--seed", str(seed)),
+        *("--db", str(folder / "work" / "archive.db"), "--feeds-template", str(feeds), "--article-table", "article"),
+        *("--http-port", str(http), "--smtp-port", str(smtp), "--nomail", "--settle", str(settle)),
+        *("--cmd", f"{sys.executable} -m aggregator --archive {{db}} --feeds {{feedsfile}} run"),
+        *options,
+    ]
+    done = subprocess.run(
+        command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False
+    )
+    *said, last = done.stdout.strip().splitlines() or [json.dumps({"violations": {"harness": 1}, "error": done.stderr})]
+    return json.loads(last) | {"said": said}
+
+
+def main() -> None:
+    """Run the modes asked for and print a line for each; exit status 1 when an invariant was violated."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("mode", nargs="*", choices=[*MODES, []], default=[])
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--rounds", type=int)
+    parser.add_argument("--seed", type=int, default=1)
+    asked = parser.parse_args()
+    violated = 0
+    for name in asked.mode or MODES:
+        mode = MODES[name]
+        rounds = asked.rounds or (mode.quick if asked.quick else mode.rounds)
+        with tempfile.TemporaryDirectory(prefix="crash-") as folder:
+            found = run(name, rounds, Path(folder), mode.options, asked.seed)
+        violated += bool(found["violations"])
+        print(json.dumps(found), flush=True)
+    sys.exit(1 if violated else 0)
+
+
+if __name__ == "__main__":
+    main()
