@@ -128,13 +128,8 @@ def _selected(
             from aggregator.publishing import asked
 
             most = sys.maxsize >> 1
-<<<<<<< HEAD
-            found_ids = search.find(connection, asked(query, chosen, now()), limit=most, candidates=most).ids
-            every = articles.fetch(connection, sorted(found_ids))
-=======
             hits = search.find(connection, asked(query, chosen, now()), limit=most, candidates=most).ids
             every = articles.fetch(connection, sorted(hits))
->>>>>>> main
         else:
             every = articles.every(connection, condition(chosen))
         found = islice(every, filters["limit"])
