@@ -130,3 +130,29 @@ def test_every_new_command_shows_examples(typed) -> None:
     for name in ("stats", "coverage", "timeline", "compare", "report", "cite", "browse", "export"):
         assert name in COMMANDS
         assert f"aggregator {name}" in typed(name, "--help").stdout
+
+
+def test_retag_goes_on_where_it_was_stopped(polled, tmp_path: Path) -> None:
+    """Tags that were lost come back, only after the article named; a dry run changes nothing; the rest is untouched."""
+    from aggregator.model import Tags
+    from aggregator.store import tags
+    from aggregator.store.archive import Archive
+
+    archive = Archive.open(str(tmp_path / "archive.db"), write=True)
+    with archive.reading() as connection:
+        before = tags.of(connection, range(1, 9))
+    first, *others = sorted(before)
+    assert others
+    with archive.writing() as connection:
+        tags.put(connection, [(article, Tags()) for article in before])
+    assert "sunnylands-2023/10" in polled("retag", "--dry-run").stdout
+    with archive.reading() as connection:
+        assert tags.of(connection, range(1, 9)) == {}
+    assert polled("retag", "--after", str(first)).returncode == 0
+    with archive.reading() as connection:
+        assert tags.of(connection, range(1, 9)) == {article: before[article] for article in others}
+    assert polled("retag").returncode == 0
+    with archive.reading() as connection:
+        assert tags.of(connection, range(1, 9)) == before
+    archive.close()
+    assert "3 articles indexed" in polled("archive", "reindex").stdout
