@@ -175,6 +175,7 @@ def _policy(settings: Settings) -> NetworkPolicy:
         contact=settings.contact,
         allow=network.allow,
         pause=network.pause,
+        pause_all=network.pause_all,
         per_host=network.per_host,
         allow_files=network.files,
         rsshub=frozenset(urlsplit(instance).netloc for instance in network.rsshub),

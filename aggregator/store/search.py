@@ -15,7 +15,7 @@ descending rowid, with no sort. Steps of a few seconds make the index a fifth sm
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from typing import Any
 
@@ -134,10 +134,13 @@ def _learn(connection: sa.Connection, vocabulary: set[str]) -> None:
     )
 
 
-def rebuild(connection: sa.Connection) -> int:
-    """Build the whole index again from the articles, in this transaction; how many articles are in it."""
+def rebuild(connection: sa.Connection, told: Callable[[int], object] = lambda _done: None) -> int:
+    """Build the whole index again from the articles, in this transaction; how many articles are in it.
+
+    `told` hears how many are done.
+    """
     if connection.dialect.name == "postgresql":
-        return search_postgres.rebuild(connection)
+        return search_postgres.rebuild(connection, told)
     connection.exec_driver_sql("INSERT INTO article_fts(article_fts) VALUES('delete-all')")
     connection.exec_driver_sql("DELETE FROM article_traditional")
     connection.exec_driver_sql("DELETE FROM article_word")
@@ -149,6 +152,7 @@ def rebuild(connection: sa.Connection) -> int:
     ).fetchall():
         count += index(connection, [(row[0], row[1], row[2]) for row in rows])
         last = rows[-1][0]
+        told(count)
     optimize(connection)
     return count
 

@@ -10,7 +10,7 @@ No extension is used. `find` and `hits` give what `lookup` gives on SQLite.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -149,8 +149,11 @@ def unindex(connection: sa.Connection, docs: Iterable[tuple[int, str, str]]) -> 
         connection.exec_driver_sql(f"DELETE FROM {table} WHERE docid = ANY(%s)", (docids,))  # noqa: S608 - own names
 
 
-def rebuild(connection: sa.Connection) -> int:
-    """Build the whole index again from the articles, in this transaction; how many articles are in it."""
+def rebuild(connection: sa.Connection, told: Callable[[int], object] = lambda _done: None) -> int:
+    """Build the whole index again from the articles, in this transaction; how many articles are in it.
+
+    `told` hears how many are done.
+    """
     for table in ("article_fts", "article_large", "article_word"):
         connection.exec_driver_sql(f"DELETE FROM {table}")  # noqa: S608 - own names
     count = 0
@@ -160,6 +163,7 @@ def rebuild(connection: sa.Connection) -> int:
     ).fetchall():
         count += index(connection, [(row[0], row[1], row[2]) for row in rows])
         last = rows[-1][0]
+        told(count)
     return count
 
 
