@@ -12,6 +12,7 @@ transaction that stores its articles, so that a crash in between makes it ask ag
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
@@ -60,6 +61,10 @@ Tagging = Callable[[Article], Tags]
 """The clauses of one article."""
 
 
+Storing = Callable[[Sequence["Brought"], "Parts"], list[PollReport]]
+"""Stores what a group of feeds brought, as `take_in` does."""
+
+
 @dataclass(frozen=True)
 class Parts:
     """The effects a poll needs, wired by `app`; tests put functions in their place."""
@@ -90,11 +95,13 @@ class Brought:
     """By index in `articles`: the same article with its page's text. What an entry is, is judged by the feed's."""
 
 
-def poll(which: Sequence[Feed], parts: Parts, *, force: bool = False) -> Iterator[PollReport]:
+def poll(
+    which: Sequence[Feed], parts: Parts, *, force: bool = False, store: Storing | None = None
+) -> Iterator[PollReport]:
     """Ask these feeds now, and yield a report for each as soon as what it brought is committed.
 
     A feed told to wait by Retry-After is skipped unless `force`. Stops early, keeping what is committed, when
-    `parts.stopped()` says so.
+    `parts.stopped()` says so. `store` stands for `take_in`.
     """
     with parts.archive.reading() as connection:
         states = feeds.states(connection, [feed.id for feed in which])
@@ -106,9 +113,61 @@ def poll(which: Sequence[Feed], parts: Parts, *, force: bool = False) -> Iterato
     pool = ThreadPoolExecutor(max_workers=parts.workers, thread_name_prefix="fetch")
     try:
         for group in _as_completed(asking(pool), parts.stopped):
-            yield from take_in(_undisturbed(group, parts), parts)
+            yield from (store or take_in)(_undisturbed(group, parts), parts)
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+@dataclass
+class _Lot:
+    """What one caller brought to `Together`, and what became of it."""
+
+    group: Sequence[Brought]
+    reports: list[PollReport] | None = None
+    error: BaseException | None = None
+
+
+class Together:
+    """`take_in` for several callers in threads: what comes while a transaction runs goes into the next one together.
+
+    A transaction costs the same for one feed as for many; its callers wait for it in any case.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: list[_Lot] = []
+        self._guard = threading.Lock()
+        self._turn = threading.Lock()
+
+    def __call__(self, group: Sequence[Brought], parts: Parts) -> list[PollReport]:
+        """As `take_in`; raises what the transaction raised in which the group was."""
+        lot = _Lot(group)
+        with self._guard:
+            self._waiting.append(lot)
+        with self._turn:
+            while lot.reports is None and lot.error is None:
+                self._take(self._next(), parts)
+        if lot.error is not None:
+            raise lot.error
+        return lot.reports or []
+
+    def _next(self) -> list[_Lot]:
+        with self._guard:
+            lots, feeds_in_it = [], 0
+            while self._waiting and (not lots or feeds_in_it + len(self._waiting[0].group) <= GROUP):
+                lots.append(self._waiting.pop(0))
+                feeds_in_it += len(lots[-1].group)
+            return lots
+
+    @staticmethod
+    def _take(lots: Sequence[_Lot], parts: Parts) -> None:
+        try:
+            reports = iter(take_in([one for lot in lots for one in lot.group], parts))
+        except BaseException as error:  # noqa: BLE001 - everybody whose feeds were in the transaction hears it
+            for lot in lots:
+                lot.error = error
+            return
+        for lot in lots:
+            lot.reports = [next(reports) for _ in lot.group]
 
 
 def _as_completed(asked: Iterator[Future[Brought]], stopped: Callable[[], bool]) -> Iterator[list[Brought]]:

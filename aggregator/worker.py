@@ -43,7 +43,7 @@ HEARTBEAT = 5
 """Seconds between two signs of life of a worker."""
 STALLED = 30
 """Seconds without one after which its jobs are taken up by others; with RECOVER and TICK less than a minute passes."""
-SHARDS = 16
+SHARDS = 4
 """Jobs for a host without limits (an RSSHub instance, the operator's own): its feeds may be polled side by side."""
 AGAIN = 3.0
 """Seconds before a worker that lost the database tries again."""
@@ -57,6 +57,7 @@ class Worker:
     queue: procrastinate.App
     concurrency: int
     held: ExitStack = field(default_factory=ExitStack)
+    together: pipeline.Together = field(default_factory=pipeline.Together)
 
     # --- what is done
 
@@ -69,7 +70,7 @@ class Worker:
             states = feed_store.states(connection, [feed.id for feed in which])
         due = turn.due(which, states, parts.clock())
         parts = replace(parts, stopped=self.daemon.stop.is_set, workers=min(parts.workers, max(len(due), 1)))
-        for report in pipeline.poll(due, parts) if due else ():
+        for report in pipeline.poll(due, parts, store=self.together) if due else ():
             self.daemon.metrics.count(report)
             self.daemon.tell(report)
 

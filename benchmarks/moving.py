@@ -20,15 +20,15 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from aggregator.model import Article  # noqa: E402
-from aggregator.query import parse  # noqa: E402
-from aggregator.store import articles, search, transfer  # noqa: E402
-from aggregator.store.archive import Archive  # noqa: E402
-from tests.postgres import MISSING, start  # noqa: E402
+from aggregator.model import Article
+from aggregator.query import parse
+from aggregator.store import articles, search, transfer
+from aggregator.store.archive import Archive
+from tests.postgres import MISSING, start
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
-ZH = "气候 变化 甲烷 排放 合作 协议 会谈 代表团 森林 能源 煤炭 电力 市场 政策 数据 报告 专家 研究 城市 海洋 北京 华盛顿 双方 宣布 声明 目标".split()
-EN = "methane climate talks pledge forest energy coal power market policy data report experts study city ocean statement goal".split()
+ZH = ["气候", "变化", "甲烷", "排放", "合作", "协议", "会谈", "代表团", "森林", "能源", "煤炭", "电力", "市场", "政策", "数据", "报告", "专家", "研究", "城市", "海洋", "北京", "华盛顿", "双方", "宣布", "声明", "目标"]
+EN = ["methane", "climate", "talks", "pledge", "forest", "energy", "coal", "power", "market", "policy", "data", "report", "experts", "study", "city", "ocean", "statement", "goal"]
 QUERIES = ("甲烷", "气候变化", "methane", "能源 市场", "thane", "代表团合作")
 
 

@@ -75,7 +75,7 @@ def _measure(options, server, folder: Path) -> None:
 
 def _with_workers(number: int, count: int, server, feeds: Path, wanted: list) -> None:
     url = server.database()
-    before = _cpu("postgres")
+    before = cpu("postgres")
     began = time.monotonic()
     run = [sys.executable, "-m", "aggregator", "--archive", url, "--feeds", str(feeds), "run"]
     with Path(os.devnull).open("w") as silent:
@@ -88,7 +88,7 @@ def _with_workers(number: int, count: int, server, feeds: Path, wanted: list) ->
             time.sleep(0.2)
     took = time.monotonic() - began
     own = sum(_seconds(worker.pid) for worker in workers)
-    database = _cpu("postgres") - before
+    database = cpu("postgres") - before
     for worker in workers:
         worker.send_signal(signal.SIGTERM)
     for worker in workers:
@@ -126,7 +126,7 @@ def _stored(url: str) -> list[tuple]:
     return found
 
 
-def _cpu(name: str) -> float:
+def cpu(name: str) -> float:
     """CPU seconds of all processes of this name that run or that their parents have waited for."""
     total = 0.0
     for folder in Path("/proc").iterdir():
