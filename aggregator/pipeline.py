@@ -152,7 +152,8 @@ class Together:
 
     def _next(self) -> list[_Lot]:
         with self._guard:
-            lots, feeds_in_it = [], 0
+            lots: list[_Lot] = []
+            feeds_in_it = 0
             while self._waiting and (not lots or feeds_in_it + len(self._waiting[0].group) <= GROUP):
                 lots.append(self._waiting.pop(0))
                 feeds_in_it += len(lots[-1].group)

@@ -28,6 +28,7 @@ from urllib.parse import urlsplit
 import procrastinate
 from procrastinate import exceptions
 from procrastinate.jobs import Status
+from procrastinate.types import JSONValue
 
 from aggregator import listener, log, notify, pipeline, turn
 from aggregator.app import App
@@ -97,7 +98,7 @@ class Worker:
         }
         task = self.queue.tasks["poll"]
         jobs = [
-            task.configure(lock=lock, queueing_lock=lock, task_kwargs={"feeds": names})
+            task.configure(lock=lock, queueing_lock=lock, task_kwargs={"feeds": list[JSONValue](names)})
             for lock, names in wanted.items()
             if lock not in taken
         ]
@@ -135,10 +136,10 @@ class Worker:
         def poll(feeds: Sequence[str]) -> None:
             self._guarded("poll", lambda: self.poll(feeds))
 
-        async def tick(timestamp: int) -> None:
+        async def tick(timestamp: int) -> None:  # noqa: ARG001 - Procrastinate gives it
             await self._guarded_async("tick", self.tick)
 
-        async def recover(timestamp: int) -> None:
+        async def recover(timestamp: int) -> None:  # noqa: ARG001 - as above
             await self._guarded_async("recover", self.recover)
 
         self.queue.task(name="poll")(poll)
@@ -151,7 +152,7 @@ class Worker:
             )
 
     def _other(self, job: Job) -> Callable[[int], None]:
-        def other(timestamp: int) -> None:
+        def other(timestamp: int) -> None:  # noqa: ARG001 - as above
             self._guarded(job.name, lambda: job.work(self.daemon.stop.is_set))
 
         return other

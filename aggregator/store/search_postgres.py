@@ -316,10 +316,15 @@ def hits(connection: sa.Connection, ids: Sequence[int]) -> list[Hit]:
     clauses = _several(connection, "clause", "clause_tag", wanted, " AND relation = 'discusses'")
     agreements = _several(connection, "agreement", "article_agreement", wanted)
     return [
-        Hit(*by_id[identity][:9], clauses.get(identity, ()), agreements.get(identity, ()), *by_id[identity][9:])
+        _hit(by_id[identity], clauses.get(identity, ()), agreements.get(identity, ()))
         for identity in wanted
         if identity in by_id
     ]
+
+
+def _hit(row: Sequence[Any], clauses: tuple[str, ...], agreements: tuple[str, ...]) -> Hit:
+    *facts, story, original = row
+    return Hit(*facts, clauses, agreements, story, original)
 
 
 def _several(
