@@ -202,7 +202,7 @@ def _read(feed: Feed, state: FeedState, fetched: Fetched, parts: Parts, now: dat
             return _read(feed, replace(state, extra={}), fetched, parts, now)
     dates = [entry.published for entry in document.entries]
     kept = rawitems.remembered(items, dict(zip(new, dates, strict=True)), memory)
-    return Reading(document, dates + rawitems.known_dates(items, old, memory), len(old), kept)
+    return Reading(document, dates + rawitems.known_dates(items, old, memory or {}), len(old), kept)
 
 
 def _pages(feed: Feed, arrived: Sequence[Article], parts: Parts) -> dict[int, Article]:

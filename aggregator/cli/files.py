@@ -128,8 +128,8 @@ def _selected(
             from aggregator.publishing import asked
 
             most = sys.maxsize >> 1
-            ids = search.find(connection, asked(query, chosen, now()), limit=most, candidates=most).ids
-            every = articles.fetch(connection, sorted(ids))
+            hits = search.find(connection, asked(query, chosen, now()), limit=most, candidates=most).ids
+            every = articles.fetch(connection, sorted(hits))
         else:
             every = articles.every(connection, condition(chosen))
         found = islice(every, filters["limit"])
