@@ -23,7 +23,7 @@ from aggregator.store.schema import HEAD, feed, metadata
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 
 # A second migration as it might come one day: a table, a column, and rows that are moved.
-NEXT = f'''
+NEXT = f"""
 import sqlalchemy as sa
 from alembic import op
 
@@ -37,7 +37,7 @@ def upgrade():
     op.execute("INSERT INTO extra(id, note) SELECT id, title FROM feed")
     op.execute("UPDATE feed SET colour = 'red'")
     op.create_index("ix_extra_note", "extra", ["note"])
-'''
+"""
 
 # Upgrades an archive and kills itself before the statement whose number it is given.
 KILLED = """
@@ -127,7 +127,7 @@ def test_restore_refuses_what_is_in_the_way_or_damaged(old: Path, tmp_path: Path
     target = tmp_path / "new.db"
     log = tmp_path / "new.db-wal"
     log.write_bytes(b"left over")
-    with pytest.raises(ArchiveError, match="new.db-wal exists; move it away first"):
+    with pytest.raises(ArchiveError, match=r"new\.db-wal exists; move it away first"):
         maintenance.restore(old, target)
     log.unlink()
     torn = tmp_path / "torn.db"
@@ -138,7 +138,7 @@ def test_restore_refuses_what_is_in_the_way_or_damaged(old: Path, tmp_path: Path
         maintenance.restore(torn, target)
     assert not target.exists()
     maintenance.restore(old, target)
-    with pytest.raises(ArchiveError, match="new.db exists"):
+    with pytest.raises(ArchiveError, match=r"new\.db exists"):
         maintenance.restore(old, target)
 
 
@@ -208,7 +208,9 @@ def _parts(sql: str) -> list[str]:
     return sorted(filter(None, re.split(r"[(),]", sql)))
 
 
-@pytest.mark.parametrize("dump", sorted((Path(__file__).parent / "archives").glob("*.sql")), ids=lambda dump: dump.stem)
+@pytest.mark.parametrize(
+    "dump", sorted((Path(__file__).parent / "archives").glob("*.sql")), ids=lambda dump: dump.stem
+)
 def test_every_released_schema_opens(dump: Path, tmp_path: Path, command) -> None:
     """An archive of each release, upgraded where needed: sound, searchable, its tags and stories there."""
     path = tmp_path / "released.db"
