@@ -13,10 +13,15 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from hypothesis import settings
 import sqlalchemy as sa
 
 from aggregator.store.archive import Archive
 from aggregator.store.schema import article
+
+# How long one example takes says nothing on a busy machine; speed is measured in benchmarks/.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
