@@ -6,6 +6,7 @@ The 29 modes are those of the shared chaos server; each says what a good client 
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -43,7 +44,8 @@ class Chaos:
 
 def _free_ports(count):
     """The first of `count` neighbouring ports that are free now."""
-    for base in range(21000, 29000, 37):
+    # Test processes side by side start looking in different places.
+    for base in range(21000 + os.getpid() * 37 % 6000, 31000, 37):
         held = []
         try:
             for port in range(base, base + count):
