@@ -72,14 +72,13 @@ def serve(archive: Path, host: str, port: int, clock: Callable[[], datetime], sa
     """
     try:
         import uvicorn
-        from datasette import handle_exception
         from datasette.app import Datasette
     except ModuleNotFoundError as error:
         raise AggregatorError("browsing needs Datasette: pip install 'aggregator[browse]'") from error
     with lookup.opened(archive) as connection:
         if connection is None:
             raise UsageError(f"{archive} cannot be browsed; `aggregator archive check` says more")
-    handle_exception.rich = None  # else every mistake in a query prints a page of Datasette's variables
+    _quieten()
     _register(archive, clock)
     site = Datasette(
         [str(archive)],
@@ -96,6 +95,13 @@ def serve(archive: Path, host: str, port: int, clock: Callable[[], datetime], sa
     say(f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}/{_name(archive)}")
     config = uvicorn.Config(site.app(), log_level="warning", lifespan="on")
     uvicorn.Server(config).run(sockets=[listening])
+
+
+def _quieten() -> None:
+    """Else every mistake in a query prints a page of Datasette's variables."""
+    from datasette import handle_exception  # only after datasette.app, which registers it
+
+    handle_exception.rich = None
 
 
 def _listening(host: str, port: int) -> socket.socket:
@@ -132,7 +138,7 @@ def _register(archive: Path, clock: Callable[[], datetime]) -> None:
     class Plugin:
         __name__ = "aggregator"
 
-        @hookimpl
+        @hookimpl  # type: ignore[untyped-decorator]
         def prepare_connection(self, conn: sqlite3.Connection) -> None:
             conn.create_function("search", 1, lambda query: found(archive, query, clock()))
 

@@ -51,7 +51,7 @@ def _contents(article: Article, tags: Tags, known: Mapping[str, Any], now: datet
         **known,
         "cited": _instant(now), "file": name, "dialect": dialect,
         "content_key": identity.key_of(article),
-        "file_holds_html": _read_back(text) == article.html,
+        "file_holds_html": _read_back(text) == article.html.rstrip("\n"),
         "text_from_html": normalize.plain_text(article.html) == article.text,
     }  # fmt: skip
     return {
@@ -97,7 +97,7 @@ def verify(folder: Path, tag: Callable[[Article], Tags], version: str) -> Iterat
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         yield f"{folder}: its files cannot be read as a citation ({type(error).__name__}: {error})"
         return
-    if facts.get("file_holds_html") and _read_back(file) != article.html:
+    if facts.get("file_holds_html") and _read_back(file) != article.html.rstrip("\n"):
         yield f"{folder}: {facts['file']} does not hold the HTML of article.html"
     if facts.get("text_from_html") and normalize.plain_text(article.html) != article.text:
         yield f"{folder}: article.txt is not the text of article.html"
@@ -151,9 +151,9 @@ def _read(folder: Path) -> dict[str, bytes]:
 
 
 def _read_back(data: bytes) -> str | None:
-    """The HTML in an article file; None where it cannot be read."""
+    """The HTML in an article file, less the line ends after it; None where it cannot be read."""
     try:
-        return dialects.read(data).html
+        return dialects.read(data).html.rstrip("\n")
     except DialectError:
         return None
 

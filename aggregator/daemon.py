@@ -28,10 +28,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from types import FrameType
 from typing import Any
+from urllib.parse import urlencode
 
 from aggregator import alerts, delivery, health, listener, log, notify, opt_out, pipeline, telling, turn
 from aggregator.app import App
-from aggregator.errors import AggregatorError, ArchiveBusy, ArchiveFull
+from aggregator.errors import AggregatorError, ArchiveBusy, ArchiveFull, UsageError
 from aggregator.jobs import Job, Runner
 from aggregator.letters import Desk
 from aggregator.metrics import Metrics, Reading
@@ -231,7 +232,7 @@ def run(app: App) -> None:
         stack.enter_context(archive.lock("a daemon"))
         held = ExitStack()
         daemon = Daemon(app, held.enter_context(app.parts(archive)), settings.feeds, held=held)
-        stack.callback(lambda: daemon.held.close())
+        stack.callback(lambda: daemon.held.close())  # noqa: PLW0108 - `held` is another one after a reload
         runners = _runners(daemon)
         daemon.metrics.started.set_to_current_time()
         stack.enter_context(listener.listening(settings.listen, _routes(daemon, runners)))
@@ -367,8 +368,23 @@ def _routes(daemon: Daemon, runners: Sequence[Runner]) -> listener.Routes:
         others = {name: value for name, value in answer.headers.items() if name != "Content-Type"}
         return listener.Response(answer.status, answer.body.encode(), kind, others)
 
-    pages = {(method, f"/{name}/*"): links for method in ("GET", "POST") for name in ("unsubscribe", "confirm", "digest")}
-    return {("GET", "/healthz"): healthz, ("GET", "/metrics"): metrics, **pages}
+    def atom(asked: listener.Request) -> listener.Response:
+        """`/atom?q=…`: any search or clause as an Atom feed."""
+        from aggregator import publishing
+
+        base = (daemon.app.settings.public_url or "").rstrip("/")
+        link = f"{base}/atom?{urlencode(asked.query)}" if base else ""
+        try:
+            with daemon.parts.archive.reading() as connection:
+                data = publishing.served_atom(connection, asked.query, link, daemon.parts.clock())
+        except UsageError as error:
+            return listener.Response(400, f"{error}\n".encode())
+        return listener.Response(200, data, "application/atom+xml; charset=utf-8")
+
+    pages = {
+        (method, f"/{name}/*"): links for method in ("GET", "POST") for name in ("unsubscribe", "confirm", "digest")
+    }
+    return {("GET", "/healthz"): healthz, ("GET", "/metrics"): metrics, ("GET", "/atom"): atom, **pages}
 
 
 def _say_start(daemon: Daemon) -> None:

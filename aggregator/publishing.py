@@ -35,6 +35,8 @@ VOICES = 8
 """Texts shown for a clause; each stands for its reprints."""
 CANDIDATES = 60
 STORIES = 20
+COLUMNS = 30
+"""Outlets in the matrix of a page, those that speak most of the agreement; `coverage` shows all."""
 ENTRIES = 50
 """Entries of an Atom feed: what a reader that asks once a day should not miss."""
 Say = Callable[[int, int, str], object]
@@ -221,10 +223,11 @@ def _agreement(
         agreement,
         known.name if known else {"en": agreement},
         count or Count(agreement, 0),
-        found,
+        replace(found, columns=found.columns[:COLUMNS]),
         timeline(connection, agreement, None, period, base),
         tuple(_page(connection, clause, clauses, period, base) for clause in spoken),
         tuple(clause for clause in found.clauses if not found.of(clause)),
+        len(found.columns[COLUMNS:]),
     )
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import islice
 
 import sqlalchemy as sa
@@ -106,7 +107,9 @@ def _copy_candidates(connection: sa.Connection, fresh: Sequence[Trace]) -> tuple
     return pairs, enter
 
 
-def _event_candidates(connection: sa.Connection, fresh: Sequence[Trace]) -> tuple[set[Pair], set[tuple[int, int, int]]]:
+def _event_candidates(
+    connection: sa.Connection, fresh: Sequence[Trace]
+) -> tuple[set[Pair], set[tuple[int, int, int]]]:
     """Pairs near in time that share a key, and the keys to enter."""
     sought: dict[int, set[int]] = defaultdict(set)
     for one in fresh:
@@ -123,7 +126,8 @@ def _event_candidates(connection: sa.Connection, fresh: Sequence[Trace]) -> tupl
         most = shared.most_common(MOST_CANDIDATES)
         pairs |= {_pair(one.id, other) for other, number in most if number >= SHARED_KEYS}
         span = relations.span(one.when)
-        for key in one.face.keys():
+        entered = one.face.keys()
+        for key in entered:
             bucket = under.setdefault((span, key), [])
             if len(bucket) < relations.STORY_BUCKET:
                 bucket.append(one.id)
@@ -144,17 +148,16 @@ def _likenesses(
         at_hand.update(relations.texts(connection, {a, b} - at_hand.keys()))
         return at_hand[a], at_hand[b]
 
-    judged = {
-        (a, b): reprint.judge(known[a].print, known[b].print, lambda a=a, b=b: both(a, b))
-        for a, b in pairs
-        if a in known and b in known
-    }
-    return {pair: likeness for pair, likeness in judged.items() if likeness}
+    found = {}
+    for a, b in pairs:
+        if a in known and b in known:
+            likeness = reprint.judge(known[a].print, known[b].print, partial(both, a, b))
+            if likeness:
+                found[a, b] = likeness
+    return found
 
 
-def _scores(
-    pairs: Iterable[Pair], copies: Mapping[Pair, Likeness], known: Mapping[int, Trace]
-) -> dict[Pair, float]:
+def _scores(pairs: Iterable[Pair], copies: Mapping[Pair, Likeness], known: Mapping[int, Trace]) -> dict[Pair, float]:
     found = {}
     for a, b in pairs:
         if a not in known or b not in known or abs(known[a].when - known[b].when) > story.WINDOW:
@@ -162,8 +165,12 @@ def _scores(
         if (likeness := copies.get((a, b))) and not likeness.excerpt:
             found[a, b] = SAME_TEXT
             continue
+        score = story.attraction(known[a].face, known[b].face)
+        if score is None or score <= FLOOR:
+            continue
         _, differ = reprint.conflicts(known[a].print, known[b].print)
-        score = story.attraction(known[a].face, known[b].face, conflict=differ)
+        if differ:
+            score = story.attraction(known[a].face, known[b].face, conflict=differ)
         if score is not None and score > FLOOR:
             found[a, b] = score
     return found
@@ -212,11 +219,7 @@ def _near_copies(
     original: Mapping[int, int | None], likenesses: Mapping[Pair, Likeness], scores: Mapping[Pair, float]
 ) -> set[Pair]:
     """Reprints within a story's days: linked, and found to have one original."""
-    return {
-        (a, b)
-        for a, b in likenesses.keys() & scores.keys()
-        if (original.get(a) or a) == (original.get(b) or b)
-    }
+    return {(a, b) for a, b in likenesses.keys() & scores.keys() if (original.get(a) or a) == (original.get(b) or b)}
 
 
 # --- what analysts say ------------------------------------------------------------------------------------------

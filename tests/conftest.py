@@ -14,9 +14,14 @@ from types import ModuleType
 
 import pytest
 import sqlalchemy as sa
+from hypothesis import settings
 
 from aggregator.store.archive import Archive
 from aggregator.store.schema import article
+
+# How long one example takes says nothing on a busy machine; speed is measured in benchmarks/.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import http.client
 import signal
 import socket
 from pathlib import Path
+from urllib.parse import urlencode
+
 
 def test_it_polls_at_start_and_stops_when_told(start_daemon, newsroom, tmp_path: Path) -> None:
     """Everything is stored once at start; SIGTERM ends with status 0."""
@@ -63,3 +66,27 @@ def test_it_tells_systemd(start_daemon, newsroom, tmp_path: Path) -> None:
         messages = {notify.recv(100)}
         while b"STOPPING=1" not in messages:
             messages.add(notify.recv(100))
+
+
+def test_it_serves_atom(newsroom, start_daemon, tmp_path: Path) -> None:
+    """Where feeds.yaml asks for a listener, any search is an Atom feed; a query that cannot be read is answered 400."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    feeds = newsroom.feeds_yaml(tmp_path)
+    feeds.write_text(f"listen: 127.0.0.1:{port}\n{feeds.read_text()}")
+    daemon = start_daemon(feeds)
+    daemon.wait_for(lambda: daemon.articles() == 5)
+
+    def ask(fields: dict[str, str]) -> tuple[int, str]:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        connection.request("GET", f"/atom?{urlencode(fields)}")
+        answer = connection.getresponse()
+        found = answer.status, answer.read().decode()
+        connection.close()
+        return found
+
+    status, feed = ask({"q": "甲烷"})
+    assert (status, feed.count("<entry>")) == (200, 2)
+    assert ask({"clause": "sunnylands-2023/10", "lang": "en"})[1].count("<entry>") == 1
+    assert ask({"q": '"open'})[0] == 400
+    assert daemon.end() == 0

@@ -68,17 +68,27 @@ def restore(app: App, source: Path) -> None:
 @archive.command(epilog="Example:\n\n  aggregator archive reindex")
 @click.pass_obj
 def reindex(app: App) -> None:
-    """Build the search index again from the articles."""
-    from aggregator.store import maintenance
+    """Build the search index again from the articles.
 
-    maintenance.reindex(app.archive(write=True), click.echo)
+    It is one transaction: an interrupted one leaves the index as it was.
+    """
+    from aggregator.cli.progress import progress
+    from aggregator.store import maintenance, numbers
+
+    archive = app.archive(write=True)
+    with archive.reading() as connection:
+        total = numbers.totals(connection).articles
+    with progress("indexing", total) as advance:
+        maintenance.reindex(archive, click.echo, lambda done: advance(done, f"of {total}"))
 
 
 @archive.command(
     epilog="Examples:\n\n  aggregator archive prune --before 730d --dry-run\n\n"
     "  aggregator archive prune --before 2024-01-01 --outlet 港城日报"
 )
-@click.option("--before", metavar="DATE|AGE", required=True, help="Articles first seen before 2024-01-01, or 730d ago.")
+@click.option(
+    "--before", metavar="DATE|AGE", required=True, help="Articles first seen before 2024-01-01, or 730d ago."
+)
 @click.option("--outlet", metavar="NAME", multiple=True, help="Of this outlet only; may be given more than once.")
 @click.option("--dry-run", is_flag=True, help="Only say how many would go.")
 @click.pass_obj

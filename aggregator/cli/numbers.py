@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -139,19 +139,20 @@ def _matrix_lines(found: Matrix) -> Iterator[str]:
     from aggregator.report.downtime import said
 
     room = max((output.columns() - 34) // 11, 1)
-    heads: list[tuple[str, str, Any]] = [("", "all articles", "total"), ("", "feed down", "down")]
-    for start in range(0, len(found.columns), room):
-        columns = found.columns[start : start + room]
-        rows = [
-            {"clause": name}
-            | {c.label: c.total if what == "total" else said(c.down) if c.down else "–" for c in columns}
-            for _number, name, what in heads
+    every = found.columns if found.by == "outlet" else [column for column in found.columns if column.heard]
+    for start in range(0, len(every), room):
+        columns = every[start : start + room]
+        rows: list[dict[str, Any]] = [
+            {"clause": "all articles"} | {column.label: column.total for column in columns},
+            {"clause": "feed down"} | {column.label: said(column.down) if column.down else "–" for column in columns},
         ]
         for clause in found.clauses:
             cells = {column.label: found.cell(clause, column).shown for column in columns}
             rows.append({"clause": output.line(f"{clause.number} {clause.titled()}")[:30]} | cells)
         yield from output.table(rows, output.columns(), [column.label for column in columns])
         yield ""
+    if len(every) < len(found.columns):
+        yield f"{len(found.columns) - len(every)} {found.by}s in which nothing at all was read are left out"
     yield "0! a feed was down for a part of the time; ? nothing was read, so nothing can be said"
 
 

@@ -129,7 +129,10 @@ class _Forest:
 
 
 def clusters(
-    members: Collection[int], scores: Mapping[Pair, float], together: Collection[Pair] = (), apart: Collection[Pair] = ()
+    members: Collection[int],
+    scores: Mapping[Pair, float],
+    together: Collection[Pair] = (),
+    apart: Collection[Pair] = (),
 ) -> list[list[int]]:
     """Stories: the closest two become one, again and again, while their articles attract each other on average
     (average linkage, which a few accidental likenesses do not chain together as single linkage would).

@@ -95,7 +95,9 @@ class Face:
 
     def _name_keys(self, *, han: bool) -> list[int]:
         weights = catalogue()[2]
-        names = sorted((name for name in self.names if weights[name] >= TELLING), key=lambda name: (-weights[name], name))
+        names = sorted(
+            (name for name in self.names if weights[name] >= TELLING), key=lambda name: (-weights[name], name)
+        )
         return [
             zlib.crc32(b"%d %d %d" % (han, min(pair), max(pair))) - (1 << 31)
             for pair in combinations(names[:NAMES_PAIRED], 2)
@@ -103,7 +105,15 @@ class Face:
 
     def packed(self) -> bytes:
         """About 1 KB; `when` is not in it."""
-        head = [self.han, round(self.norm * 1000), self.days, len(self.title), len(self.numbers), len(self.title_numbers), len(self.names)]
+        head = [
+            self.han,
+            round(self.norm * 1000),
+            self.days,
+            len(self.title),
+            len(self.numbers),
+            len(self.title_numbers),
+            len(self.names),
+        ]
         words = [*head, *self.title, *self.numbers, *self.title_numbers, *self.names, *self.terms]
         weights = array("H", [min(round(weight * 1000), 65535) for weight in self.terms.values()])
         return array("I", words).tobytes() + weights.tobytes()
@@ -139,7 +149,8 @@ def _rarities() -> npt.NDArray[np.float64]:
 
 @cache
 def _rarity() -> list[float]:
-    return _rarities().tolist()
+    rarities: list[float] = _rarities().tolist()
+    return rarities
 
 
 SHIFT = 14
@@ -192,7 +203,8 @@ def terms_of(folded: str) -> list[int]:
     hashes = hashes[pairs]
     hashes = (hashes ^ (hashes >> _U32(16))) * _U32(0xC2B2AE35)
     hashes = hashes ^ (hashes >> _U32(15))
-    return found + hashes.tolist()
+    pairs_found: list[int] = hashes.tolist()
+    return found + pairs_found
 
 
 def _hash(word: str) -> int:
@@ -326,8 +338,8 @@ def across(a: Face, b: Face) -> float | None:
     """Attraction of a Chinese and an English article: shared names and subjects, numbers, days, closeness in time."""
     weights = catalogue()[2]
     shared = a.names & b.names
-    weighty = [weights[name] for name in shared if weights[name] >= 2.5]
-    if len(weighty) < 2:
+    weighty = [weights[name] for name in shared if weights[name] >= TELLING]
+    if len(weighty) < 2:  # noqa: PLR2004 - one name is no event
         return None
     mass = sum(weights[name] ** 2 for name in shared)
     whole = math.sqrt(sum(weights[n] ** 2 for n in a.names) * sum(weights[n] ** 2 for n in b.names))

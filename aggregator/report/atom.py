@@ -5,9 +5,10 @@ Nothing of the outlet's HTML is passed on: entries hold paragraphs of plain text
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 from markupsafe import escape
@@ -81,4 +82,4 @@ def _instant(when: datetime) -> str:
     return f"{when.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
-_FILTERS = {"instant": _instant}
+_FILTERS: dict[str, Callable[..., Any]] = {"instant": _instant}

@@ -75,7 +75,7 @@ def matrix_by_time(
         Column(
             start, steps.label(start, unit), totals.get(start, 0), downtime.within(downs, _inside(start, unit, period))
         )
-        for start in steps.steps(period, unit)
+        for start in steps.steps(period, unit, totals)
     )
     return Matrix(agreement, unit, period, clauses, columns, cells)
 
@@ -90,7 +90,7 @@ def timeline(subject: str, unit: str, found: Mapping[str, Slot], downs: Sequence
                 found.get(start, Slot(start, 0, 0, 0, 0, 0)),
                 down=downtime.feeds_down(downs, _inside(start, unit, period)),
             )
-            for start in steps.steps(period, unit)
+            for start in steps.steps(period, unit, found)
         ),
     )
 

@@ -272,5 +272,5 @@ def strip(feed: FeedHealth, period: Period, *, size: tuple[int, int] = (240, 16)
 
 def _round_up(number: int) -> int:
     """A round number that holds the largest bar: 1, 2, 5 and their tens."""
-    scale = 10 ** max(len(str(number)) - 1, 0)
+    scale = int("1" + "0" * (len(str(number)) - 1))
     return next(step * scale for step in (1, 2, 3, 5, 10) if step * scale >= number)

@@ -5,14 +5,16 @@ Nothing on the page asks anything of a network: its Content-Security-Policy forb
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib import resources
+from typing import Any
 
 from markupsafe import Markup
 
 from aggregator.model import Evidence
 from aggregator.report import downtime, figures
-from aggregator.report.values import Period, Report, Timeline
+from aggregator.report.values import FeedHealth, Period, Report, Timeline
 from aggregator.templates import rendered
 
 _WIDE = (1080, 150)
@@ -52,11 +54,11 @@ def _minute(when: datetime) -> str:
     return f"{when.astimezone(UTC):%Y-%m-%d %H:%M}"
 
 
-def _strip(feed: figures.FeedHealth, period: Period) -> figures.Figure:
+def _strip(feed: FeedHealth, period: Period) -> figures.Figure:
     return figures.strip(feed, period)
 
 
-_FILTERS = {
+_FILTERS: dict[str, Callable[..., Any]] = {
     "moved": moved,
     "matrix_figure": figures.matrix,
     "timeline_figure": _timeline,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice
 
@@ -11,6 +11,8 @@ from aggregator.report.values import Period
 UNITS = ("day", "week", "month", "year")
 MOST = 70
 """Steps on one axis: what a screen can tell apart."""
+FULL = 4_000
+"""Steps with nothing in them that a period may have: eleven years of days."""
 _DAYS = {"day": 1, "week": 7, "month": 30, "year": 365}
 
 
@@ -30,12 +32,15 @@ def start_of(when: datetime, unit: str) -> str:
     return _first(day, unit).isoformat()
 
 
-def steps(period: Period, unit: str, most: int = 4 * MOST) -> list[str]:
-    """The first days of all steps of a period, the newest `most` of them."""
+def steps(period: Period, unit: str, filled: Iterable[str] = (), most: int = FULL) -> list[str]:
+    """The first days of all steps of a period, in order.
+
+    A period of more than `most` steps has the newest of them and, before those, the steps that are `filled`.
+    """
     last = period.until - timedelta(microseconds=1)
-    found = list(islice(_back(_first(last.astimezone(UTC).date(), unit), unit), most))
     first = start_of(period.since, unit)
-    return [day for day in reversed(found) if day >= first]
+    found = [day for day in islice(_back(_first(last.astimezone(UTC).date(), unit), unit), most) if day >= first]
+    return sorted({*found, *(day for day in filled if first <= day <= found[0])})
 
 
 def span(start: str, unit: str) -> Period:

@@ -238,6 +238,7 @@ class AgreementPart:
     timeline: Timeline
     pages: tuple[ClausePage, ...]
     silent: tuple[ClauseName, ...]
+    more_outlets: int = 0
 
 
 @dataclass(frozen=True, slots=True)

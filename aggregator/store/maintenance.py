@@ -88,10 +88,10 @@ def _stories(connection: sa.Connection) -> list[str]:
     ]
 
 
-def reindex(archive: Archive, say: Say) -> None:
+def reindex(archive: Archive, say: Say, told: Callable[[int], object] = lambda _done: None) -> None:
     """Build the search index again, in one transaction: a killed one leaves the old index."""
     with archive.writing() as connection:
-        count = search.rebuild(connection)
+        count = search.rebuild(connection, told)
     say(f"{archive.name}: {count} articles indexed")
 
 

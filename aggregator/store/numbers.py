@@ -40,7 +40,8 @@ def totals(connection: sa.Connection, filters: Filters = EVERYTHING) -> Count:
         .select_from(clause_tag.join(article, article.c.id == clause_tag.c.article_id))
         .where(_DISCUSSES, condition(filters))
     )
-    return Count("", *connection.execute(query).one(), tags=connection.scalar(tagged) or 0)
+    number, reprints, stories = connection.execute(query).one()
+    return Count("", number, reprints, stories, connection.scalar(tagged) or 0)
 
 
 def counts(connection: sa.Connection, by: str, filters: Filters = EVERYTHING) -> list[Count]:
@@ -53,7 +54,7 @@ def counts(connection: sa.Connection, by: str, filters: Filters = EVERYTHING) ->
         source = article.join(clause_tag, sa.and_(clause_tag.c.article_id == article.c.id, _DISCUSSES))
     query = sa.select(key, *_COUNTED).select_from(_placed(source)).where(condition(filters)).group_by(key)
     tagged = _tags_by(connection, by, filters)
-    found = [Count(row[0] or "", *row[1:], tags=tagged.get(row[0], 0)) for row in connection.execute(query)]
+    found = [Count(row[0] or "", row[1], row[2], row[3], tagged.get(row[0], 0)) for row in connection.execute(query)]
     if by in ("week", "month"):
         return sorted(found, key=lambda one: one.name)
     return sorted(found, key=lambda one: (-one.articles, one.name))
@@ -167,7 +168,9 @@ def newest(connection: sa.Connection, filters: Filters, limit: int) -> list[int]
 
 def last_poll(connection: sa.Connection) -> datetime | None:
     """When a feed was last asked; None in an archive of imported articles."""
-    return connection.scalar(sa.select(sa.func.max(feed_table.c.last_poll, type_=feed_table.c.last_poll.type)))
+    query = sa.select(sa.func.max(feed_table.c.last_poll, type_=feed_table.c.last_poll.type))
+    found: datetime | None = connection.scalar(query)
+    return found
 
 
 def downs(connection: sa.Connection, period: Period) -> list[Down]:

@@ -15,7 +15,7 @@ descending rowid, with no sort. Steps of a few seconds make the index a fifth sm
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from typing import Any
 
@@ -133,8 +133,11 @@ def _learn(connection: sa.Connection, vocabulary: set[str]) -> None:
     )
 
 
-def rebuild(connection: sa.Connection) -> int:
-    """Build the whole index again from the articles, in this transaction; how many articles are in it."""
+def rebuild(connection: sa.Connection, told: Callable[[int], object] = lambda _done: None) -> int:
+    """Build the whole index again from the articles, in this transaction; how many articles are in it.
+
+    `told` hears how many are done.
+    """
     connection.exec_driver_sql("INSERT INTO article_fts(article_fts) VALUES('delete-all')")
     connection.exec_driver_sql("DELETE FROM article_traditional")
     connection.exec_driver_sql("DELETE FROM article_word")
@@ -146,6 +149,7 @@ def rebuild(connection: sa.Connection) -> int:
     ).fetchall():
         count += index(connection, [(row[0], row[1], row[2]) for row in rows])
         last = rows[-1][0]
+        told(count)
     optimize(connection)
     return count
 

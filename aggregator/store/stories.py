@@ -7,12 +7,15 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import count
+from typing import Any
 
 import sqlalchemy as sa
 
 from aggregator.store import relations
 from aggregator.store.relations import Pair
-from aggregator.store.schema import article, place as places, story as table, story_alias, trace
+from aggregator.store.schema import article, story_alias, trace
+from aggregator.store.schema import place as places
+from aggregator.store.schema import story as table
 
 
 def place(
@@ -35,14 +38,14 @@ def place(
         if merged:
             _remember(connection, merged, story_id)
             merged_all |= merged
-    rows = []
+    rows: list[dict[str, Any]] = []
     for member, of in original.items():
         if before.get(member, _NOWHERE) != (story_of[member], of):
             near = share.get((min(member, of), max(member, of))) if of is not None else None
             rows.append({"article_id": member, "story_id": story_of[member], "reprint_of": of, "share": near})
     relations.put_places(connection, rows)
     changed = {row["story_id"] for row in rows} | {before.get(row["article_id"], _NOWHERE)[0] for row in rows}
-    _describe(connection, (changed | merged_all) - {None}, scores)
+    _describe(connection, {one for one in changed | merged_all if one is not None}, scores)
 
 
 _NOWHERE: tuple[int | None, int | None] = (None, None)
@@ -154,7 +157,9 @@ def listed(
     connection: sa.Connection, condition: sa.ColumnElement[bool] | None = None, limit: int = 50
 ) -> list[Listed]:
     """Stories of two articles and more of which one meets the condition on `article`, the latest first."""
-    query = sa.select(table.c.id).where(table.c.articles > 1).order_by(table.c.last_seen.desc(), table.c.id).limit(limit)
+    query = (
+        sa.select(table.c.id).where(table.c.articles > 1).order_by(table.c.last_seen.desc(), table.c.id).limit(limit)
+    )
     if condition is not None:
         meeting = sa.select(places.c.story_id).join(article, article.c.id == places.c.article_id).where(condition)
         query = query.where(table.c.id.in_(meeting))
@@ -163,13 +168,15 @@ def listed(
 
 def told(connection: sa.Connection, ids: Sequence[int]) -> list[Listed]:
     """These stories, in this order."""
-    rows = {}
+    rows: dict[int, Any] = {}
     for part in relations.chunked(ids):
         rows |= {row.id: row for row in connection.execute(sa.select(table).where(table.c.id.in_(part)))}
     members: dict[int, list[tuple[int, str, int | None]]] = defaultdict(list)
-    query = sa.select(places.c.story_id, article.c.id, article.c.outlet, places.c.reprint_of, trace.c.at).join(
-        article, article.c.id == places.c.article_id
-    ).join(trace, trace.c.article_id == article.c.id)
+    query = (
+        sa.select(places.c.story_id, article.c.id, article.c.outlet, places.c.reprint_of, trace.c.at)
+        .join(article, article.c.id == places.c.article_id)
+        .join(trace, trace.c.article_id == article.c.id)
+    )
     for part in relations.chunked(ids):
         for story_id, identity, outlet, of, _at in connection.execute(
             query.where(places.c.story_id.in_(part)).order_by(trace.c.at, article.c.id)
@@ -189,4 +196,3 @@ def told(connection: sa.Connection, ids: Sequence[int]) -> list[Listed]:
         for identity in ids
         if identity in rows
     ]
-
