@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 import platformdirs
 
 if TYPE_CHECKING:
-    from aggregator.letters import Desk
     from aggregator.fetch import Fetcher, NetworkPolicy
+    from aggregator.letters import Desk
     from aggregator.model import Article, Document, Feed, Fetched, Tags, Validators
     from aggregator.parser_pool import ParserPool
     from aggregator.pipeline import Parts
@@ -173,6 +173,7 @@ def _policy(settings: Settings) -> NetworkPolicy:
         contact=settings.contact,
         allow=network.allow,
         pause=network.pause,
+        pause_all=network.pause_all,
         per_host=network.per_host,
         allow_files=network.files,
         rsshub=frozenset(urlsplit(instance).netloc for instance in network.rsshub),

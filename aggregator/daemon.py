@@ -30,7 +30,7 @@ from types import FrameType
 from typing import Any
 from urllib.parse import urlencode
 
-from aggregator import alerts, delivery, health, listener, log, notify, opt_out, pipeline, turn
+from aggregator import alerts, delivery, health, listener, log, notify, opt_out, pipeline, telling, turn
 from aggregator.app import App
 from aggregator.errors import AggregatorError, ArchiveBusy, ArchiveFull, UsageError
 from aggregator.jobs import Job, Runner
@@ -70,8 +70,10 @@ class Daemon:
     stop: threading.Event = field(default_factory=threading.Event)
     first: bool = True
     desk: Desk | None = None
+    cut_delivery: Callable[[], bool] = field(default=lambda: False)
     paused: str | None = None
     fresh: App | None = None
+    said: set[str] = field(default_factory=set)
     down: dict[str, str | None] = field(default_factory=dict)
     held: ExitStack = field(default_factory=ExitStack)
 
@@ -103,14 +105,22 @@ class Daemon:
 
     def deliver(self, stopped: Callable[[], bool] = lambda: False) -> delivery.Delivered:
         """Write and send the digests that are due; a slow mail server holds no feed back."""
-        desk = self.desk or self.app.desk(self.parts.archive, lambda: stopped() or self.stop.is_set())
-        self.desk = desk
+        if self.paused is not None:
+            return delivery.Delivered()
+        self.cut_delivery = stopped
+        desk = self.mailing()
         done = delivery.deliver(desk, desk.clock())
         for note in done.notes:
             log.warning("mail", note=note)
         if done.written or done.outcomes:
             log.info("digests", written=done.written, sent=done.count("sent"), tried=len(done.outcomes))
         return done
+
+    def mailing(self) -> Desk:
+        """What sending needs, made when first asked for and again after feeds.yaml was read anew."""
+        if self.desk is None:
+            self.desk = self.app.desk(self.parts.archive, lambda: self.cut_delivery() or self.stop.is_set())
+        return self.desk
 
     def may_write(self) -> bool:
         """Whether the disk has room; says so once when that changes."""
@@ -180,16 +190,25 @@ class Daemon:
         """Find what the operator has not been told of, tell it, and forget what is over."""
         archive, now = self.parts.archive, self.parts.clock()
         with archive.reading() as connection:
-            told = alarms.told(connection)
-            condition = alerts.Condition(self.feeds, feed_store.states(connection), archive.free(), self.paused, ())
+            told = self.said | alarms.told(connection).keys()
+            states, digests = feed_store.states(connection), alarms.failing_digests(connection, now)
+        condition = alerts.Condition(self.feeds, states, archive.free(), self.paused, digests)
         news = alerts.news(alerts.troubles(condition, now, told), told)
         for trouble in news.begun:
             log.warning("trouble", sentence=trouble.sentence, advice=trouble.advice)
-        if news.over or (news.begun and self.paused is None):
-            with archive.writing() as connection:
-                alarms.forget(connection, news.over)
-                alarms.tell(connection, ((one.key, one.sentence) for one in news.begun), now)
+        self.pass_on(news, now)
         return news
+
+    def pass_on(self, news: alerts.News, now: datetime) -> None:
+        """Note what was told, and mail it to the operator who wants alerts; without the archive while it is full."""
+        desk = self.mailing() if self.app.settings.mail.alerts else None
+        self.said = (self.said | {trouble.key for trouble in news.begun}).difference(news.over)
+        if self.paused is not None:
+            if desk is not None and news.begun and (why := telling.at_once(desk, news.begun, now)):
+                log.warning("the operator could not be told", error=why)
+        elif news.begun or news.over:
+            with self.parts.archive.writing() as connection:
+                telling.note(connection, desk, news, now)
 
     def failed(self, job: Job, error: BaseException) -> None:
         """What a job's turn raised, in the log; a full disk makes polling stand still."""
@@ -213,7 +232,7 @@ def run(app: App) -> None:
         stack.enter_context(archive.lock("a daemon"))
         held = ExitStack()
         daemon = Daemon(app, held.enter_context(app.parts(archive)), settings.feeds, held=held)
-        stack.callback(lambda: daemon.held.close())
+        stack.callback(lambda: daemon.held.close())  # noqa: PLW0108 - `held` is another one after a reload
         runners = _runners(daemon)
         daemon.metrics.started.set_to_current_time()
         stack.enter_context(listener.listening(settings.listen, _routes(daemon, runners)))
@@ -305,8 +324,10 @@ def _start_anew(why: str) -> None:
 
 def _shut(scheduler: Any, runners: Sequence[Runner]) -> None:
     """Let the running job commit; after GRACE give up on it (SQLite rolls its transaction back)."""
-    threading.Thread(target=lambda: scheduler.shutdown(wait=False), daemon=True).start()
     deadline = time.monotonic() + GRACE
+    ending = threading.Thread(target=lambda: scheduler.shutdown(wait=False), daemon=True)
+    ending.start()
+    ending.join(1)
     for runner in runners:
         runner.wait(max(deadline - time.monotonic(), 0))
 
@@ -339,7 +360,7 @@ def _routes(daemon: Daemon, runners: Sequence[Runner]) -> listener.Routes:
 
     def links(asked: listener.Request) -> listener.Response:
         """The pages behind a mail's links."""
-        desk = daemon.desk or daemon.app.desk(daemon.parts.archive, daemon.stop.is_set)
+        desk = daemon.mailing()
         answer = opt_out.respond(desk, asked.method, asked.path, desk.clock())
         if answer is None:
             return listener.Response(404)

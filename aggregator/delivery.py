@@ -99,60 +99,79 @@ def due_slot(one: Subscriber, now: datetime) -> datetime | None:
 
 
 def _write(desk: Desk, read: Batch, one: Subscriber, slot: datetime, now: datetime) -> int:
-    """One subscriber's digest, and how far it goes, in one transaction; 0 when there was nothing to write."""
+    """One subscriber's digest, and how far it goes; 0 when there was nothing to write.
+
+    It is composed and rendered outside the transaction, which only writes, and gives up where something has changed
+    meanwhile: the subscriber is due again at the next tick.
+    """
+    with desk.archive.reading() as connection:
+        waiting = [mail for mail in outbox.waiting(connection, one.id) if mail.lost == 0]
+        whole = _with_waiting(one, waiting)
+        until = max(slot, whole.since)
+        digest, covered = letters.contents(connection, desk, read, whole, until, now)
+        ready = None if digest.empty and not one.empty else _ready(connection, desk, read, digest, one.id, now)
     with desk.archive.writing(durable=True) as connection:
-        fresh = subscribers.get(connection, one.id)
-        if fresh is None or fresh.state != ACTIVE or fresh.slot != one.slot or fresh.after_id != one.after_id:
-            return 0  # another process was quicker
-        one = _with_unsent(connection, fresh, now)
-        until = max(slot, one.since)
-        digest, covered = letters.contents(connection, desk, read, one, until, now)
-        made = 0
-        if not digest.empty or one.empty:
-            made = int(_put(connection, desk, read, one, digest, covered, now) is not None)
+        same = [mail for mail in outbox.waiting(connection, one.id) if mail.lost == 0] == waiting
+        if subscribers.get(connection, one.id) != one or not same:
+            return 0
+        for mail in waiting:
+            outbox.replaced(connection, mail, now)
+        made = ready is not None and _put(connection, whole, ready, covered, read.upto, now) is not None
         subscribers.served(connection, one.id, slot, until, max(read.upto, one.after_id))
-        return made
+        return int(made)
 
 
-def _with_unsent(connection: sa.Connection, one: Subscriber, now: datetime) -> Subscriber:
+def _with_waiting(one: Subscriber, waiting: Sequence[Mail]) -> Subscriber:
     """A digest that waits and was never handed over goes into the new one, so that the reader gets one, not two."""
-    for waiting in outbox.waiting(connection, one.id):
-        if waiting.lost == 0:
-            outbox.replaced(connection, waiting, now)
-            one = replace(one, since=min(one.since, waiting.since), after_id=min(one.after_id, waiting.after_id))
-    return one
+    since = min((one.since, *(mail.since for mail in waiting)))
+    return replace(one, since=since, after_id=min((one.after_id, *(mail.after_id for mail in waiting))))
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """A rendered digest: until when it goes, its Message-ID, subject and bytes, and the articles it names."""
+
+    until: datetime
+    identity: str
+    subject: str
+    data: bytes
+    shown: frozenset[int]
+
+
+def _ready(
+    connection: sa.Connection, desk: Desk, read: Batch, digest: Digest, subscriber: int, now: datetime
+) -> _Ready:
+    """Render a digest within its limit."""
+    until = digest.until
+    identity = outbox.message_id(read.installation, "digest", subscriber, until, desk.domain)
+    if outbox.is_there(connection, identity):  # the clock was set back over an hour that had a digest
+        until = now
+        identity = outbox.message_id(read.installation, "digest", subscriber, until, desk.domain)
+    link = whole_link(desk, read.key, identity) if desk.public_url else ""
+    digest = replace(digest, whole=f"aggregator digest replay {reference(identity)} --all", whole_link=link)
+    limit = outbox.remembered(connection, "size limit")
+    fitting, subject, data = letters.written(desk, digest, identity, now, limit)
+    return _Ready(until, identity, subject, data, fitting.shown())
 
 
 def _put(
-    connection: sa.Connection, desk: Desk, read: Batch, one: Subscriber, digest: Digest,
-    covered: Sequence[Covered], now: datetime,
-) -> int | None:  # fmt: skip
-    """Render a digest and write it down."""
-    until = digest.until
-    identity = outbox.message_id(read.installation, "digest", one.id, until, desk.domain)
-    if outbox.is_there(connection, identity):  # the clock was set back over an hour that had a digest
-        until = now
-        identity = outbox.message_id(read.installation, "digest", one.id, until, desk.domain)
-    digest = replace(digest, whole=f"aggregator digest replay {reference(identity)} --all")
-    if desk.public_url:
-        digest = replace(digest, whole_link=whole_link(desk, read.key, identity))
-    limit = outbox.remembered(connection, "size limit")
-    fitting, subject, data = letters.written(desk, digest, identity, now, limit)
-    shown = fitting.shown()
+    connection: sa.Connection, one: Subscriber, ready: _Ready, covered: Sequence[Covered], last_id: int, now: datetime
+) -> int | None:
+    """Write a rendered digest down."""
     return outbox.write_down(
         connection,
         kind="digest",
         subscriber_id=one.id,
         address=one.address,
         since=one.since,
-        until=until,
-        message_id=identity,
-        subject=subject,
-        body=data,
+        until=ready.until,
+        message_id=ready.identity,
+        subject=ready.subject,
+        body=ready.data,
         now=now,
         after_id=one.after_id,
-        last_id=read.upto,
-        covered=[replace(row, shown=row.article_id in shown) for row in covered],
+        last_id=last_id,
+        covered=[replace(row, shown=row.article_id in ready.shown) for row in covered],
     )
 
 

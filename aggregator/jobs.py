@@ -67,7 +67,7 @@ class Runner:
         if not self._gate.acquire(blocking=False):
             return
         try:
-            if self.is_busy() or self.clock() < self.ended + self.pause:
+            if self.stopping() or self.is_busy() or self.clock() < self.ended + self.pause:
                 return
             self._turn()
         finally:
@@ -94,7 +94,7 @@ class Runner:
         return f"{self.job.name} did not run for {waited:.0f} s" if waited > 2 * usual + 2 * TO_END else None
 
     def wait(self, seconds: float) -> bool:
-        """Give a turn under way some time; whether none is left."""
+        """Give a turn under way some time, when told to stop; whether none is left. No other one begins after it."""
         thread = self._thread
         if thread is not None:
             thread.join(seconds)

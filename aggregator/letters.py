@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from aggregator import digest, mail, query, terms
 from aggregator.digest.compose import quote_of
 from aggregator.digest.values import Change, Digest, Item, Names, Outage, Quote
+from aggregator.errors import MailError
 from aggregator.matching import Candidate, matches
 from aggregator.model import ClauseTag, Relation, Tags
 from aggregator.store import feeds, outbox, period, places, subscribers, tags
@@ -358,16 +359,16 @@ def written(
     """A digest that fits its limit, its subject and its bytes; text alone where not even a short page fits."""
     links = tuple(one for one in (value.unsubscribe_link, value.unsubscribe_mail) if one)
     most = min(desk.limit, limit or desk.limit)
+    for page, room in ((True, most), (True, most * 9 // 10), (False, most), (False, most * 9 // 10)):
+        fitting, (subject, text, html) = digest.fitted(value, desk.renderer.digest, _weight(page=page), room)
+        whole = (subject, text, html if page else "")
+        made = fitting, subject, letter(desk, value.address, value.language, message_id, now, whole, links)
+        if len(made[2]) <= most:
+            return made
+    raise MailError(
+        f"no digest for {value.address} fits into {most:,} bytes; the mail server takes no more", permanent=True
+    )
 
-    def make(one: Digest) -> tuple[str, bytes]:
-        rendered = desk.renderer.digest(one)
-        return rendered[0], letter(desk, one.address, one.language, message_id, now, rendered, links)
 
-    def make_text(one: Digest) -> tuple[str, bytes]:
-        subject, text, _html = desk.renderer.digest(one)
-        return subject, letter(desk, one.address, one.language, message_id, now, (subject, text, ""), links)
-
-    fitting, (subject, data) = digest.fitted(value, make, lambda made: len(made[1]), most)
-    if len(data) > most:
-        fitting, (subject, data) = digest.fitted(value, make_text, lambda made: len(made[1]), most)
-    return fitting, subject, data
+def _weight(*, page: bool) -> Callable[[tuple[str, str, str]], int]:
+    return lambda rendered: mail.weight(rendered[1], rendered[2]) if page else mail.weight(rendered[1])

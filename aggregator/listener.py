@@ -163,9 +163,8 @@ class _Exchange(BaseHTTPRequestHandler):
         self.send_response(response.status)
         self.send_header("Content-Type", response.content_type)
         self.send_header("Content-Length", str(len(response.body)))
-        self.send_header("X-Content-Type-Options", "nosniff")
         self.send_header("Connection", "close")
-        for name, value in response.headers.items():
+        for name, value in ({"X-Content-Type-Options": "nosniff"} | dict(response.headers)).items():
             self.send_header(name, value)
         self.end_headers()
         if self.command != "HEAD":

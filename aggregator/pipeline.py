@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 import sqlalchemy as sa
@@ -44,6 +45,9 @@ from aggregator.store.archive import Archive
 
 GROUP = 64
 """Feeds in one transaction at the most: a commit costs the same for one feed as for many."""
+
+AHEAD = 96
+"""Feeds asked for and not yet stored at the most: what they brought waits in memory."""
 
 NOT_MODIFIED = 304
 
@@ -94,25 +98,29 @@ def poll(which: Sequence[Feed], parts: Parts, *, force: bool = False) -> Iterato
     """
     with parts.archive.reading() as connection:
         states = feeds.states(connection)
+
+    def asking(pool: ThreadPoolExecutor) -> Iterator[Future[Brought]]:
+        for feed in turn.interleaved(which):
+            yield pool.submit(ask, feed, states.get(feed.id) or FeedState(feed.id), parts, force=force)
+
     pool = ThreadPoolExecutor(max_workers=parts.workers, thread_name_prefix="fetch")
     try:
-        waiting = {
-            pool.submit(ask, feed, states.get(feed.id) or FeedState(feed.id), parts, force=force)
-            for feed in turn.interleaved(which)
-        }
-        for group in _as_completed(waiting, parts.stopped):
+        for group in _as_completed(asking(pool), parts.stopped):
             yield from take_in(_undisturbed(group, parts), parts)
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _as_completed(waiting: set[Future[Brought]], stopped: Callable[[], bool]) -> Iterator[list[Brought]]:
-    """Groups of what has come, as it comes."""
+def _as_completed(asked: Iterator[Future[Brought]], stopped: Callable[[], bool]) -> Iterator[list[Brought]]:
+    """Groups of what has come, as it comes; no more than AHEAD feeds are asked before the first of them is stored."""
+    waiting = set(islice(asked, AHEAD))
     while waiting and not stopped():
         done, waiting = wait(waiting, timeout=0.5, return_when=FIRST_COMPLETED)
         ready = [future.result() for future in done]
         for start in range(0, len(ready), GROUP):
             yield ready[start : start + GROUP]
+        ready.clear()
+        waiting |= set(islice(asked, AHEAD - len(waiting)))
 
 
 def _undisturbed(group: list[Brought], parts: Parts) -> list[Brought]:

@@ -138,9 +138,9 @@ def learn(extra: dict[str, Any], state: FeedState, seen: Seen, now: datetime) ->
         extra["window"], extra["known"] = entries, round(known / entries, 3) if entries else None
     elif extra.get("window"):
         extra["known"] = 1.0
-    if state.last_success is None:
-        return
-    hours = max((now - state.last_success).total_seconds() / 3600, 0.0)  # a clock may be set back
+    if state.last_success is None or now <= state.last_success:
+        return  # the clock was set back: how long it really was, nobody knows
+    hours = (now - state.last_success).total_seconds() / 3600
     planned = (state.interval or timedelta(hours=1)).total_seconds() / 3600
     on_time = hours <= 2 * planned + 0.1
     overrun = seen.new > 2 and known == 0  # noqa: PLR2004 - a document of one or two entries says nothing

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import islice
 
 import sqlalchemy as sa
@@ -27,8 +28,10 @@ BATCH = 500
 """Articles related at a time."""
 FLOOR = groups.STRANGERS
 """Scores below count as nothing noted."""
-MOST_CANDIDATES = 32
+MOST_CANDIDATES = 24
 """Articles that one is compared with for stories: those that share most keys with it."""
+SHARED_KEYS = 2
+"""Keys that two articles share at least."""
 SAME_TEXT, SAID = 6.0, 12.0
 """Scores of reprints, and of what an analyst put together."""
 ONE_STORY, TWO_STORIES, NOT_A_REPRINT = "one story", "two stories", "not a reprint"
@@ -104,7 +107,9 @@ def _copy_candidates(connection: sa.Connection, fresh: Sequence[Trace]) -> tuple
     return pairs, enter
 
 
-def _event_candidates(connection: sa.Connection, fresh: Sequence[Trace]) -> tuple[set[Pair], set[tuple[int, int, int]]]:
+def _event_candidates(
+    connection: sa.Connection, fresh: Sequence[Trace]
+) -> tuple[set[Pair], set[tuple[int, int, int]]]:
     """Pairs near in time that share a key, and the keys to enter."""
     sought: dict[int, set[int]] = defaultdict(set)
     for one in fresh:
@@ -118,9 +123,11 @@ def _event_candidates(connection: sa.Connection, fresh: Sequence[Trace]) -> tupl
             for key in one.face.seeks():
                 shared.update(under.get((span, key), ()))
         del shared[one.id]
-        pairs |= {_pair(one.id, other) for other, _ in shared.most_common(MOST_CANDIDATES)}
+        most = shared.most_common(MOST_CANDIDATES)
+        pairs |= {_pair(one.id, other) for other, number in most if number >= SHARED_KEYS}
         span = relations.span(one.when)
-        for key in one.face.keys():
+        entered = one.face.keys()
+        for key in entered:
             bucket = under.setdefault((span, key), [])
             if len(bucket) < relations.STORY_BUCKET:
                 bucket.append(one.id)
@@ -141,17 +148,16 @@ def _likenesses(
         at_hand.update(relations.texts(connection, {a, b} - at_hand.keys()))
         return at_hand[a], at_hand[b]
 
-    judged = {
-        (a, b): reprint.judge(known[a].print, known[b].print, lambda a=a, b=b: both(a, b))
-        for a, b in pairs
-        if a in known and b in known
-    }
-    return {pair: likeness for pair, likeness in judged.items() if likeness}
+    found = {}
+    for a, b in pairs:
+        if a in known and b in known:
+            likeness = reprint.judge(known[a].print, known[b].print, partial(both, a, b))
+            if likeness:
+                found[a, b] = likeness
+    return found
 
 
-def _scores(
-    pairs: Iterable[Pair], copies: Mapping[Pair, Likeness], known: Mapping[int, Trace]
-) -> dict[Pair, float]:
+def _scores(pairs: Iterable[Pair], copies: Mapping[Pair, Likeness], known: Mapping[int, Trace]) -> dict[Pair, float]:
     found = {}
     for a, b in pairs:
         if a not in known or b not in known or abs(known[a].when - known[b].when) > story.WINDOW:
@@ -159,8 +165,12 @@ def _scores(
         if (likeness := copies.get((a, b))) and not likeness.excerpt:
             found[a, b] = SAME_TEXT
             continue
+        score = story.attraction(known[a].face, known[b].face)
+        if score is None or score <= FLOOR:
+            continue
         _, differ = reprint.conflicts(known[a].print, known[b].print)
-        score = story.attraction(known[a].face, known[b].face, conflict=differ)
+        if differ:
+            score = story.attraction(known[a].face, known[b].face, conflict=differ)
         if score is not None and score > FLOOR:
             found[a, b] = score
     return found
@@ -209,11 +219,7 @@ def _near_copies(
     original: Mapping[int, int | None], likenesses: Mapping[Pair, Likeness], scores: Mapping[Pair, float]
 ) -> set[Pair]:
     """Reprints within a story's days: linked, and found to have one original."""
-    return {
-        (a, b)
-        for a, b in likenesses.keys() & scores.keys()
-        if (original.get(a) or a) == (original.get(b) or b)
-    }
+    return {(a, b) for a, b in likenesses.keys() & scores.keys() if (original.get(a) or a) == (original.get(b) or b)}
 
 
 # --- what analysts say ------------------------------------------------------------------------------------------

@@ -98,15 +98,17 @@ def _frozen(state: FeedState, now: datetime) -> Verdict | None:
     gap = rhythm(state)
     if gap is None or now - last < QUIET_TIMES * gap:
         return None
-    text = f"frozen: it answers, but the newest entry is from {last:%Y-%m-%d}; before, one came {_each(gap)}"
+    text = f"frozen: answers, but the newest entry is from {last:%Y-%m-%d}; before, one came {_each(gap)}"
     return Verdict(Standing.FROZEN, text)
 
 
 def _each(gap: timedelta) -> str:
-    hours = gap.total_seconds() / 3600
-    if hours < 1:
-        return f"every {max(round(hours * 60), 1)} minutes"
-    return f"every {round(hours)} hours" if hours < 48 else f"every {round(hours / 24)} days"  # noqa: PLR2004
+    """How often, in the unit that fits."""
+    for unit, size in (("day", 86400), ("hour", 3600), ("minute", 60)):
+        number = round(gap.total_seconds() / size)
+        if number > 1 or (number == 1 and gap.total_seconds() >= size):
+            return f"every {number} {unit}s" if number > 1 else f"every {unit}"
+    return "every minute"
 
 
 def _overrun(state: FeedState, now: datetime) -> Verdict | None:

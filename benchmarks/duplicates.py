@@ -63,7 +63,9 @@ def main() -> None:
 def labelled(shared: Path, folder: Path, which: str) -> None:
     command = [sys.executable, "-m", "aggregator", "--archive", str(folder / "a.db")]
     subprocess.run([*command, "import", str(shared / "corpus/posts")], check=True, capture_output=True)
-    exported = subprocess.run([*command, "export", "--format", "jsonl", "--out", "-"], check=True, capture_output=True).stdout
+    exported = subprocess.run(
+        [*command, "export", "--format", "jsonl", "--out", "-"], check=True, capture_output=True
+    ).stdout
     pairs = shared / "gold/duplicates/dev.jsonl"
     if which == "own":
         pairs = folder / "own.jsonl"
@@ -75,7 +77,8 @@ def labelled(shared: Path, folder: Path, which: str) -> None:
 def own_pairs(shared: Path) -> Iterator[str]:
     """Our labels name posts by the SHA-256 of their bytes; other people's titles stay out of the repository."""
     names = {
-        hashlib.sha256(path.read_bytes()).hexdigest()[:16]: path.name for path in (shared / "corpus/posts").rglob("*.md")
+        hashlib.sha256(path.read_bytes()).hexdigest()[:16]: path.name
+        for path in (shared / "corpus/posts").rglob("*.md")
     }
     for line in LABELS.read_text(encoding="utf-8").splitlines():
         row = json.loads(line)
@@ -109,7 +112,7 @@ def synthetic(given: argparse.Namespace, folder: Path) -> None:
     step = max(given.docs // 10, BATCH)
     while batch := [_article(row) for _, row in zip(range(BATCH), made, strict=False)]:
         labels += [(row["dup_of"], row["kind"]) for _, row in batch]
-        admit(archive, [value for value, _ in batch], spent)
+        admit(archive, [value for value, _ in reversed(batch)], spent)
         done += len(batch)
         if done % step == 0:
             _row(done, step, spent, before)
@@ -123,7 +126,10 @@ def synthetic(given: argparse.Namespace, folder: Path) -> None:
 def _row(done: int, step: int, spent: Spent, before: float) -> None:
     last = (spent.total() - before) / step
     resident = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1e6
-    print(f"| {done} | {spent.seconds['identity'] / done * 1e6:.0f} (mean) | {spent.seconds['relate'] / done * 1e6:.0f} (mean) | {last * 1e6:.0f} (this tenth) | {1 / last:.0f} | {resident:.0f} |", flush=True)
+    print(
+        f"| {done} | {spent.seconds['identity'] / done * 1e6:.0f} (mean) | {spent.seconds['relate'] / done * 1e6:.0f} (mean) | {last * 1e6:.0f} (this tenth) | {1 / last:.0f} | {resident:.0f} |",
+        flush=True,
+    )
 
 
 def _article(row: dict) -> tuple[Article, dict]:
@@ -171,7 +177,23 @@ def _store(connection: sa.Connection, fresh: list[tuple[Article, str]], now: dat
     last = connection.scalar(sa.select(sa.func.max(table.c.id))) or 0
     stored = [replace(value, id=ArticleId(last + at), first_seen=now) for at, (value, _) in enumerate(fresh, 1)]
     rows = [
-        {name: getattr(one, name) for name in ("id", "feed", "outlet", "guid", "url", "link", "lang", "published", "first_seen", "title", "text", "html")}
+        {
+            name: getattr(one, name)
+            for name in (
+                "id",
+                "feed",
+                "outlet",
+                "guid",
+                "url",
+                "link",
+                "lang",
+                "published",
+                "first_seen",
+                "title",
+                "text",
+                "html",
+            )
+        }
         | {"docid": one.id, "content_key": key, "categories": [], "extra": {}}
         for one, (_, key) in zip(stored, fresh, strict=True)
     ]
@@ -200,7 +222,10 @@ def quality(archive: Archive, labels: list[tuple[int | None, str]]) -> None:
             kinds[kind][0] += group(number + 1) == group(root(number) + 1)
             kinds[kind][1] += 1
     hit, true = (sum(column) for column in zip(*kinds.values(), strict=True))
-    print(f"reprints: precision {right / max(len(said), 1):.4f} recall {hit / max(true, 1):.4f}", {kind: round(a / b, 4) for kind, (a, b) in sorted(kinds.items())})
+    print(
+        f"reprints: precision {right / max(len(said), 1):.4f} recall {hit / max(true, 1):.4f}",
+        {kind: round(a / b, 4) for kind, (a, b) in sorted(kinds.items())},
+    )
 
 
 if __name__ == "__main__":

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from hypothesis import settings
+import sqlalchemy as sa
+
+from aggregator.store.archive import Archive
+from aggregator.store.schema import article
+
+# How long one example takes says nothing on a busy machine; speed is measured in benchmarks/.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
@@ -70,3 +81,55 @@ def command(tmp_path: Path) -> Command:
         )
 
     return run
+
+
+class Running:
+    """`aggregator run` on an archive of its own; its log lines in a file."""
+
+    def __init__(self, folder: Path, feeds: Path, **environ: str) -> None:
+        self.archive = folder / "a.db"
+        self.log = folder / "log.txt"
+        command = [sys.executable, "-m", "aggregator", "--archive", str(self.archive), "--feeds", str(feeds), "run"]
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(command, stderr=log, env={**os.environ, **environ})
+
+    def wait_for(self, seen: Callable[[], bool]) -> None:
+        """Until something is so; a minute at the most."""
+        for _ in range(600):
+            if seen():
+                return
+            assert self.process.poll() is None, self.log.read_text()
+            time.sleep(0.1)
+        raise AssertionError(self.log.read_text())
+
+    def says(self, words: str) -> bool:
+        """Whether the log holds these words."""
+        return words in self.log.read_text()
+
+    def articles(self) -> int:
+        """How many the archive holds."""
+        if not self.says("started"):
+            return 0
+        with Archive.open(str(self.archive)).reading() as connection:
+            return connection.scalar(sa.select(sa.func.count()).select_from(article))
+
+    def end(self) -> int:
+        """SIGTERM; the exit status. Ten seconds are the promise; the time-out leaves room for a busy machine."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=20)
+
+
+@pytest.fixture
+def start_daemon(tmp_path: Path) -> Iterator:
+    """Start daemons; what still runs at the end is killed."""
+    started: list[Running] = []
+
+    def run(feeds: Path, **environ: str) -> Running:
+        started.append(Running(tmp_path, feeds, **environ))
+        return started[-1]
+
+    yield run
+    for one in started:
+        if one.process.poll() is None:
+            one.process.kill()
+            one.process.wait()

@@ -17,10 +17,14 @@ from aggregator.store.subscribers import Wants
 START = datetime(2026, 11, 16, 12, tzinfo=UTC)
 """A Monday."""
 NAMES = Names(
-    {"glasgow-2021": {"zh": "格拉斯哥联合宣言", "en": "Joint Glasgow Declaration"}, "sunnylands-2023": {"en": "Sunnylands"}},
+    {
+        "glasgow-2021": {"zh": "格拉斯哥联合宣言", "en": "Joint Glasgow Declaration"},
+        "sunnylands-2023": {"en": "Sunnylands"},
+    },
     {f"glasgow-2021/{n}": {"zh": f"第{n}条", "en": f"Clause {n}"} for n in range(1, 17)}
     | {"sunnylands-2023/10": {"en": "Methane"}},
 )
+EVERYTHING = Wants()
 RENDERER = digest.Renderer()
 QUICK = Patience(greeting=2, dialogue=2, after_data=2, stopping=0.2)
 
@@ -32,9 +36,11 @@ class Clock:
         self.now = now
 
     def __call__(self):
+        """Now."""
         return self.now
 
     def go(self, **span):
+        """Let time pass; the time after that."""
         self.now += timedelta(**span)
         return self.now
 
@@ -62,20 +68,40 @@ def tag(text, clause="glasgow-2021/8", words="methane", relation=Relation.DISCUS
 _COUNT = iter(range(10**9))
 
 
-def put(desk, *, title="Methane talks", text="Both sides agreed on methane. More words.", outlet="BBC", clauses=("glasgow-2021/8",), **more):
+def put(
+    desk,
+    *,
+    title="Methane talks",
+    text="Both sides agreed on methane. More words.",
+    outlet="BBC",
+    clauses=("glasgow-2021/8",),
+    **more,
+):
     """Store an article that arrives now, tagged; its id."""
     now = desk.clock()
-    value = Article(title, f"<p>{title}</p>", text, outlet=outlet, feed=more.pop("feed", outlet.lower()), lang=more.pop("lang", "en"), **more)
+    value = Article(
+        title,
+        f"<p>{title}</p>",
+        text,
+        outlet=outlet,
+        feed=more.pop("feed", outlet.lower()),
+        lang=more.pop("lang", "en"),
+        **more,
+    )
     with desk.archive.writing() as connection:
         texts = articles.Texts()
         [stored] = articles.add(connection, [(value, f"key{next(_COUNT)}")], now, texts)
         texts.write(connection)
-        found = Tags(tuple({clause.rpartition("/")[0] for clause in clauses}), tuple(tag(text, clause) for clause in clauses))
+        found = Tags(
+            tuple({clause.rpartition("/")[0] for clause in clauses}), tuple(tag(text, clause) for clause in clauses)
+        )
         tags.put(connection, [(stored.id, found)])
     return stored.id
 
 
-def join(desk, address="reader@example.com", schedule="daily 08:00", zone="UTC", language="en", wants=Wants(), **more):
+def join(
+    desk, address="reader@example.com", schedule="daily 08:00", zone="UTC", language="en", wants=EVERYTHING, **more
+):
     """Subscribe, without the mail of welcome."""
     one = subscribing.subscribe(desk, address, schedule, zone, language, wants, desk.clock(), **more)
     if not desk.confirm:

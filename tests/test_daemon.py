@@ -3,100 +3,37 @@
 from __future__ import annotations
 
 import http.client
-import os
 import signal
 import socket
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlencode
 
-import pytest
-import sqlalchemy as sa
 
-from aggregator.store.archive import Archive
-from aggregator.store.schema import article
-
-
-class Running:
-    """`aggregator run` on an archive of its own; its log lines in a file."""
-
-    def __init__(self, folder: Path, feeds: Path, **environ: str) -> None:
-        self.archive = folder / "a.db"
-        self.log = folder / "log.txt"
-        command = [sys.executable, "-m", "aggregator", "--archive", str(self.archive), "--feeds", str(feeds), "run"]
-        with self.log.open("w") as log:
-            self.process = subprocess.Popen(command, stderr=log, env={**os.environ, **environ})
-
-    def wait_for(self, seen: Callable[[], bool]) -> None:
-        """Until something is so; a minute at the most."""
-        for _ in range(600):
-            if seen():
-                return
-            assert self.process.poll() is None, self.log.read_text()
-            time.sleep(0.1)
-        raise AssertionError(self.log.read_text())
-
-    def says(self, words: str) -> bool:
-        """Whether the log holds these words."""
-        return words in self.log.read_text()
-
-    def articles(self) -> int:
-        """How many the archive holds."""
-        if not self.says("started"):
-            return 0
-        with Archive.open(str(self.archive)).reading() as connection:
-            return connection.scalar(sa.select(sa.func.count()).select_from(article))
-
-    def end(self) -> int:
-        """SIGTERM; the exit status. Ten seconds are the promise; the time-out leaves room for a busy machine."""
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=20)
-
-
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator:
-    """Start daemons; what still runs at the end is killed."""
-    started: list[Running] = []
-
-    def run(feeds: Path, **environ: str) -> Running:
-        started.append(Running(tmp_path, feeds, **environ))
-        return started[-1]
-
-    yield run
-    for one in started:
-        if one.process.poll() is None:
-            one.process.kill()
-            one.process.wait()
-
-
-def test_it_polls_at_start_and_stops_when_told(start, newsroom, tmp_path: Path) -> None:
+def test_it_polls_at_start_and_stops_when_told(start_daemon, newsroom, tmp_path: Path) -> None:
     """Everything is stored once at start; SIGTERM ends with status 0."""
-    daemon = start(newsroom.feeds_yaml(tmp_path))
+    daemon = start_daemon(newsroom.feeds_yaml(tmp_path))
     daemon.wait_for(lambda: daemon.articles() == 5)
     assert daemon.end() == 0
     assert daemon.says("stopped")
 
 
-def test_a_hanging_server_does_not_hold_it_back(start, newsroom, tmp_path: Path) -> None:
+def test_a_hanging_server_does_not_hold_it_back(start_daemon, newsroom, tmp_path: Path) -> None:
     """A fetch under way is dropped; what other feeds brought is committed."""
     feeds = newsroom.feeds_yaml(tmp_path)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         text = feeds.read_text().replace("allow: [", f'allow: ["127.0.0.1:{port}", ')
         feeds.write_text(f"{text}  - {{id: silent, url: 'http://127.0.0.1:{port}/', timeout: 60s}}\n")
-        daemon = start(feeds)
+        daemon = start_daemon(feeds)
         daemon.wait_for(lambda: daemon.articles() == 5)
         assert daemon.end() == 0
 
 
-def test_a_broken_feeds_yaml_keeps_the_old_one(start, newsroom, tmp_path: Path) -> None:
+def test_a_broken_feeds_yaml_keeps_the_old_one(start_daemon, newsroom, tmp_path: Path) -> None:
     """SIGHUP with a mistake says so and goes on; mended, it takes the new list."""
     feeds = newsroom.feeds_yaml(tmp_path)
     good = feeds.read_text()
-    daemon = start(feeds)
+    daemon = start_daemon(feeds)
     daemon.wait_for(lambda: daemon.articles() == 5)
     feeds.write_text(good.replace("outlet:", "outlett:"))
     daemon.process.send_signal(signal.SIGHUP)
@@ -107,10 +44,10 @@ def test_a_broken_feeds_yaml_keeps_the_old_one(start, newsroom, tmp_path: Path) 
     assert daemon.end() == 0
 
 
-def test_a_second_daemon_is_sent_away(start, newsroom, tmp_path: Path, command) -> None:
+def test_a_second_daemon_is_sent_away(start_daemon, newsroom, tmp_path: Path, command) -> None:
     """One daemon an archive."""
     feeds = newsroom.feeds_yaml(tmp_path)
-    daemon = start(feeds)
+    daemon = start_daemon(feeds)
     daemon.wait_for(lambda: daemon.says("started"))
     second = command("--archive", str(daemon.archive), "run", feeds=feeds)
     assert second.returncode == 1
@@ -118,12 +55,12 @@ def test_a_second_daemon_is_sent_away(start, newsroom, tmp_path: Path, command) 
     assert daemon.end() == 0
 
 
-def test_it_tells_systemd(start, newsroom, tmp_path: Path) -> None:
+def test_it_tells_systemd(start_daemon, newsroom, tmp_path: Path) -> None:
     """READY=1 goes to $NOTIFY_SOCKET when it is up, STOPPING=1 when it ends."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
         notify.bind(str(tmp_path / "notify"))
         notify.settimeout(60)
-        daemon = start(newsroom.feeds_yaml(tmp_path), NOTIFY_SOCKET=str(tmp_path / "notify"))
+        daemon = start_daemon(newsroom.feeds_yaml(tmp_path), NOTIFY_SOCKET=str(tmp_path / "notify"))
         assert notify.recv(100) == b"READY=1"
         assert daemon.end() == 0
         messages = {notify.recv(100)}
@@ -131,13 +68,13 @@ def test_it_tells_systemd(start, newsroom, tmp_path: Path) -> None:
             messages.add(notify.recv(100))
 
 
-def test_it_serves_atom(newsroom, start, tmp_path: Path) -> None:
+def test_it_serves_atom(newsroom, start_daemon, tmp_path: Path) -> None:
     """Where feeds.yaml asks for a listener, any search is an Atom feed; a query that cannot be read is answered 400."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     feeds = newsroom.feeds_yaml(tmp_path)
     feeds.write_text(f"listen: 127.0.0.1:{port}\n{feeds.read_text()}")
-    daemon = start(feeds)
+    daemon = start_daemon(feeds)
     daemon.wait_for(lambda: daemon.articles() == 5)
 
     def ask(fields: dict[str, str]) -> tuple[int, str]:

@@ -19,12 +19,14 @@ from tests.desk import START, html_of, join, mails, make_desk, put, tag, text_of
 
 @pytest.fixture
 def desk(tmp_path):
+    """A desk on an archive of its own."""
     desk = make_desk(tmp_path / "archive.db")
     yield desk
     desk.archive.close()
 
 
 def one_of(desk, address="reader@example.com"):
+    """The subscriber as the archive has it."""
     with desk.archive.reading() as connection:
         return subscribers.find(connection, address)
 
@@ -183,7 +185,9 @@ def test_rejected_and_topical_tags_say_nothing(desk):
     put(desk, title="kept", clauses=("glasgow-2021/8", "glasgow-2021/9"))
     with desk.archive.writing() as connection:
         tags.judge(connection, 1, "glasgow-2021/9", "reject", "not that", None, desk.clock())
-        [other] = articles.add(connection, [(Article("topical", "", "Only methane here."), "k")], desk.clock(), articles.Texts())
+        [other] = articles.add(
+            connection, [(Article("topical", "", "Only methane here."), "k")], desk.clock(), articles.Texts()
+        )
         topical = tag("Only methane here.", "glasgow-2021/10", relation=Relation.TOPICAL)
         tags.put(connection, [(other.id, Tags((), (topical,)))])
     desk.clock.go(days=1)
@@ -252,7 +256,10 @@ def test_edited_evidence_is_said_and_a_typo_is_not(desk):
     desk.clock.go(days=1)
     write(desk)
     with desk.archive.writing() as connection:
-        for identity, text in ((quoted, "They talked about methane. More."), (other, "Both sides agreed on methane. Less.")):
+        for identity, text in (
+            (quoted, "They talked about methane. More."),
+            (other, "Both sides agreed on methane. Less."),
+        ):
             value = replace(articles.get(connection, identity), text=text)
             articles.revise(connection, identity, value, f"new{identity}", desk.clock.go(minutes=5), articles.Texts())
             tags.put(connection, [(identity, Tags(("glasgow-2021",), (tag(text),)))])
@@ -302,7 +309,9 @@ def test_coverage_counts_weeks_by_publication(desk):
 
 def test_welcome_says_what_will_come(desk):
     """The mail of welcome names the schedule, the first digest and the ways to stop it."""
-    subscribing.subscribe(desk, "r@example.com", "weekly mon 08:00", "Asia/Shanghai", "zh", Wants(("glasgow-2021",)), START)
+    subscribing.subscribe(
+        desk, "r@example.com", "weekly mon 08:00", "Asia/Shanghai", "zh", Wants(("glasgow-2021",)), START
+    )
     [one] = mails(desk, "welcome")
     text = text_of(desk, one)
     assert "weekly mon 08:00（Asia/Shanghai）" in text
@@ -404,7 +413,14 @@ def test_a_flood_is_cut_and_counted(desk):
     for number in range(30):
         for clause in range(1, 17):
             text = f"Sentence number {number} on clause {clause} with methane and " + "many words " * 20 + ". Rest."
-            put(desk, title=f"Title {number} {'长' * 120}", text=text, clauses=(f"glasgow-2021/{clause}",), outlet=f"Outlet {number}", link=f"https://example.org/{'x' * 200}/{number}/{clause}")
+            put(
+                desk,
+                title=f"Title {number} {'长' * 120}",
+                text=text,
+                clauses=(f"glasgow-2021/{clause}",),
+                outlet=f"Outlet {number}",
+                link=f"https://example.org/{'x' * 200}/{number}/{clause}",
+            )
     desk.clock.go(days=1)
     write(desk)
     [one] = mails(desk)

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -167,6 +168,7 @@ print("done")
 
 @pytest.fixture(scope="module")
 def chaos(shared, tmp_path_factory):
+    """A server that accepts everything."""
     folder = tmp_path_factory.mktemp("smtp")
     ledger = folder / "ledger.jsonl"
     command = [
@@ -199,7 +201,9 @@ def test_killed_while_sending(chaos, tmp_path, number):
     now = desk.clock.go(days=1)
     port = chaos.port("accept")
     words = [sys.executable, "-c", ONCE, str(tmp_path / "archive.db"), str(port), now.isoformat(), str(number)]
-    died = subprocess.run(words, capture_output=True, text=True, check=False, env=os.environ | {"PYTHONPATH": os.getcwd()})
+    died = subprocess.run(
+        words, capture_output=True, text=True, check=False, env=os.environ | {"PYTHONPATH": str(Path.cwd())}
+    )
     assert died.returncode == -signal.SIGKILL or died.stdout == "done\n", died.stderr
     for _round in range(3):
         delivery.deliver(sending_to(desk, port), desk.clock.go(minutes=10))

@@ -196,6 +196,14 @@ def test_only_an_all_permanent_chain_is_permanent(codes, permanent):
     assert found.permanent_url == (found.url if permanent else None)
 
 
+def test_a_location_with_blanks():
+    """A blank that a server forgot to escape is escaped, as browsers do."""
+    server = web(a=to("/b c"))
+    server.answers["https://news.example/b%20c"] = httpx.Response(200, content=RSS)
+    assert server.fetcher().fetch("https://news.example/a", **LIMITS).url == "https://news.example/b%20c"
+    assert failure(web(a=to("https://other .example/")).fetcher(), "https://news.example/a").kind == "refused"
+
+
 def test_a_step_down_to_http_is_not_permanent():
     """A permanent redirect from https to http is followed and not remembered."""
     server = web(a=to("http://news.example/b", 301))

@@ -128,6 +128,7 @@ def test_url_that_no_feed_has(url, word):
         "http://[2606:2800:220:1:248:1893:25c8:1946]/",
         "https://a_b.example.org/",
         "https://example.org/@someone/feed",
+        'https://example.org/search?q={"a":"b|c"}',
     ],
 )
 def test_url_as_feeds_have_them(url):

@@ -5,10 +5,13 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from pathlib import Path
 
 import httpx
 
+from aggregator.fetch import Fetcher, NetworkPolicy
 from aggregator.fetch.hosts import HostLimits
+from aggregator.settings import loads
 
 
 class Clock:
@@ -84,3 +87,15 @@ def test_so_many_at_once():
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(work, range(20)))
     assert most == 2
+
+
+def test_a_written_pause_holds_for_opened_hosts_too():
+    """Hosts under `allow` are not paced by default; a pause that stands in feeds.yaml counts for them as well."""
+    for written, free in (("", True), ("pause: 1s, ", False)):
+        settings = loads(
+            f'network: {{{written}allow: ["127.0.0.1:8900"]}}\nfeeds: []\n'.encode(), {}, Path("feeds.yaml")
+        )
+        network = settings.network
+        policy = NetworkPolicy(allow=network.allow, pause=network.pause, pause_all=network.pause_all)
+        one, two = (httpx.URL(f"http://127.0.0.1:8900/{name}") for name in "ab")
+        assert (Fetcher(policy).hosts.key(one) != Fetcher(policy).hosts.key(two)) is free

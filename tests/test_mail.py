@@ -29,6 +29,7 @@ TITLES = [
 
 
 def letter(**changes):
+    """A mail."""
     facts = {
         "sender": "气候观察 <desk@example.org>", "to": "reader@example.com", "subject": "摘要", "text": "正文\n",
         "html": "<p>正文</p>\n", "message_id": "<digest.0123456789abcdef@example.org>", "date": NOW, "language": "zh",
@@ -39,6 +40,7 @@ def letter(**changes):
 
 
 def parsed(data):
+    """As Python reads it at its strictest."""
     return message_from_bytes(data, policy=policy.SMTP + policy.strict)
 
 

@@ -42,7 +42,9 @@ MUSEUM = (
 
 
 def article(title, text, hours=0.0, outlet="A"):
-    return Article(title=title, html=text, text=text, feed=outlet, outlet=outlet, published=NOON + timedelta(hours=hours))
+    return Article(
+        title=title, html=text, text=text, feed=outlet, outlet=outlet, published=NOON + timedelta(hours=hours)
+    )
 
 
 SET = {
@@ -64,7 +66,10 @@ def archive(tmp_path):
 def store(archive, batch):
     """Add and relate in one transaction; ids by the batch's names."""
     with archive.writing() as connection:
-        stored = articles.add(connection, [(one, key_of(one)) for one in batch.values()], LATER)
+        stored = articles.add(
+            connection, [(one, key_of(one)) for one in batch.values()], LATER, texts := articles.Texts()
+        )
+        texts.write(connection)
         relate(connection, stored, LATER)
     return dict(zip(batch, (one.id for one in stored), strict=True))
 
@@ -76,7 +81,9 @@ def standing(archive, ids):
         placed = relations.placed(connection, ids.values())
     stories_of = {name: placed.get(identity, (None, None))[0] for name, identity in ids.items()}
     mates = {
-        name: frozenset(other for other, story in stories_of.items() if story is not None and story == stories_of[name])
+        name: frozenset(
+            other for other, story in stories_of.items() if story is not None and story == stories_of[name]
+        )
         for name in ids
     }
     originals = {name: names.get(placed.get(identity, (None, None))[1]) for name, identity in ids.items()}
@@ -133,7 +140,9 @@ def test_a_revision_is_compared_anew(archive):
     ids = store(archive, {name: SET[name] for name in ("original", "copy", "museum")})
     other = article(SET["copy"].title, MUSEUM + "（更新）", 2, "乙网")
     with archive.writing() as connection:
-        relate(connection, [articles.revise(connection, ids["copy"], other, key_of(other), NOON)], NOON)
+        relate(
+            connection, [articles.revise(connection, ids["copy"], other, key_of(other), NOON, articles.Texts())], NOON
+        )
     _, originals = standing(archive, ids)
     assert originals == {"original": None, "copy": "museum", "museum": None}
 
@@ -193,7 +202,9 @@ def seeds(shared):
     from aggregator import dialects
     from aggregator.importing import prepared
 
-    return {path.name[:3]: prepared(dialects.read(path.read_bytes(), str(path))) for path in (shared / "seeds").iterdir()}
+    return {
+        path.name[:3]: prepared(dialects.read(path.read_bytes(), str(path))) for path in (shared / "seeds").iterdir()
+    }
 
 
 def test_the_seeds_of_one_declaration_are_one_story(archive, seeds):
@@ -237,7 +248,10 @@ def test_posts_in_two_orders_give_the_same_groups(tmp_path, shared):
     from aggregator import dialects
     from aggregator.importing import prepared
 
-    paths = sorted((shared / "corpus/posts/2020-12-13").glob("*.md"))[:120] + sorted((shared / "corpus/posts/2020-12-12").glob("*.md"))[:80]
+    paths = (
+        sorted((shared / "corpus/posts/2020-12-13").glob("*.md"))[:120]
+        + sorted((shared / "corpus/posts/2020-12-12").glob("*.md"))[:80]
+    )
     posts = {path.name: prepared(dialects.read(path.read_bytes(), str(path))) for path in paths}
     results = []
     for number in range(2):

@@ -29,6 +29,7 @@ class Chaos:
         self.modes, self.ca, self.ledger = ready["modes"], ready["ca"], ledger
 
     def port(self, mode):
+        """Where a mode listens."""
         return self.modes[mode]["port"]
 
     def accepted(self, mode, domain):
@@ -61,16 +62,28 @@ def _free_ports(count):
 
 @pytest.fixture(scope="module")
 def chaos(shared, tmp_path_factory):
+    """The server with all its modes."""
     folder = tmp_path_factory.mktemp("smtp")
     ledger = folder / "ledger.jsonl"
-    command = [sys.executable, str(shared / "chaos/chaos_smtp.py"), "--ledger", str(ledger), "--base-port", str(_free_ports(30))]
-    with (folder / "errors").open("w") as errors, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors) as process:
+    command = [
+        sys.executable,
+        str(shared / "chaos/chaos_smtp.py"),
+        "--ledger",
+        str(ledger),
+        "--base-port",
+        str(_free_ports(30)),
+    ]
+    with (
+        (folder / "errors").open("w") as errors,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors) as process,
+    ):
         yield Chaos(json.loads(process.stdout.readline()), ledger)
         process.terminate()
 
 
 @pytest.fixture
 def desk(tmp_path):
+    """A desk with one article, and no operator to tell."""
     desk = make_desk(tmp_path / "archive.db", operator=None)
     put(desk)
     yield desk
@@ -93,10 +106,12 @@ def ready(desk, domain, *names):
 
 
 def states(desk):
+    """How the digest of each reader stands."""
     return {one.address.partition("@")[0]: one.state for one in mails(desk)}
 
 
 def standing(desk):
+    """How each subscriber stands."""
     with desk.archive.reading() as connection:
         return {one.address.partition("@")[0]: one.state for one in subscribers.every(connection)}
 
@@ -113,10 +128,14 @@ def rounds(desk, times, **wait):
 
 def only_once(accepted, names):
     """Each of these got one mail, and no two the same."""
-    return sorted(name for name, _id in accepted) == sorted(names) and len({one for _name, one in accepted}) == len(names)
+    return sorted(name for name, _id in accepted) == sorted(names) and len({one for _name, one in accepted}) == len(
+        names
+    )
 
 
-@pytest.mark.parametrize("mode", ["accept", "smtputf8", "no-smtputf8", "weird-replies", "too-many-421", "starttls-stripped"])
+@pytest.mark.parametrize(
+    "mode", ["accept", "smtputf8", "no-smtputf8", "weird-replies", "too-many-421", "starttls-stripped"]
+)
 def test_everybody_gets_one(chaos, desk, domain, mode):
     """Each subscriber gets the digest once, also when a connection only carries three."""
     names = [f"r{number}" for number in range(8)]
@@ -279,7 +298,12 @@ def test_too_large_is_written_shorter(chaos, desk, domain):
     """A server that takes 10 kB gets a digest of that size, which says what it leaves out."""
     desk = sending_to(desk, chaos.port("size-limit-10k"))
     for number in range(60):
-        put(desk, title=f"Number {number} " + "long " * 25, clauses=(f"glasgow-2021/{number % 16 + 1}",), link="https://example.org/" + "x" * 90)
+        put(
+            desk,
+            title=f"Number {number} " + "long " * 25,
+            clauses=(f"glasgow-2021/{number % 16 + 1}",),
+            link="https://example.org/" + "x" * 90,
+        )
     ready(desk, domain, "a")
     for _round in range(3):
         delivery.deliver(desk, desk.clock.go(minutes=5))

@@ -134,7 +134,7 @@ def _status(args: list[str] | None) -> int:  # noqa: PLR0911 - a table of what c
 
 def _leave(status: int) -> None:
     """Exit. Fetches still under way are dropped: Python would wait for their threads until they time out."""
-    if any(thread.name.startswith("fetch") for thread in threading.enumerate()):
+    if any(thread.name.startswith(("fetch", "job")) for thread in threading.enumerate()):
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)

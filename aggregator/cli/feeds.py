@@ -124,9 +124,10 @@ def _print(rows: Sequence[Mapping[str, Any]], form: str, at: datetime) -> None:
 
     if form == "table":
         output.rows([_readable(row, at) for row in rows], form)
-        for one in rows:
-            if one["standing"] not in QUIET:
-                click.echo(f"{one['feed']}: {output.line(one['verdict'])}")
+        telling = [one for one in rows if one["standing"] not in QUIET]
+        for one in telling:
+            text = output.line(one["verdict"]).removeprefix(f"{one['standing']}: ")
+            click.echo(("\n" if one is telling[0] else "") + f"{one['feed']}: {text}")
         return
     plain = [
         {key: value.isoformat() if isinstance(value, datetime) else value for key, value in one.items()}

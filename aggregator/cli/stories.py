@@ -21,11 +21,13 @@ FORMATS = click.Choice(["table", "json", "jsonl", "csv"])
 LEAST = 2
 
 
-@click.command(epilog="Examples:\n\n  aggregator stories --since 7d\n\n  aggregator stories --agreement sunnylands-2023")
+@click.command(
+    epilog="Examples:\n\n  aggregator stories --since 7d\n\n  aggregator stories --agreement sunnylands-2023"
+)
 @filter_options
 @click.option("--format", "form", type=FORMATS, default="table", help="How to print.")
 @click.pass_obj
-def stories(app: App, form: str, limit: int | None, **given: Any) -> None:
+def stories(app: App, /, form: str, limit: int | None, **given: Any) -> None:
     """List the stories, the latest first: articles on one event, of which one at least passes the filters."""
     from aggregator.app import now
     from aggregator.store import stories as store
@@ -104,7 +106,9 @@ def _judge(app: App, verb: str, ids: list[int]) -> None:
         identity = _present(connection, ids[0])
         members = relations.in_stories(connection, [identity])[identity]
         if strangers := [one for one in ids[1:] if one not in members]:
-            raise UsageError(f"article {strangers[0]} is not in story {identity}; `aggregator story {identity}` lists it")
+            raise UsageError(
+                f"article {strangers[0]} is not in story {identity}; `aggregator story {identity}` lists it"
+            )
         if members <= set(ids[1:]):
             raise UsageError(f"story {identity} has no other articles; there is nothing to split")
         relate.split(connection, identity, ids[1:], now())
@@ -145,9 +149,7 @@ def _clauses(found: dict[Any, Tags]) -> list[str]:
     return sorted({tag.clause for tags in found.values() for tag in tags.clauses})
 
 
-def _sides(
-    members: list[Article], found: dict[Any, Tags], originals: dict[int, int | None]
-) -> list[dict[str, Any]]:
+def _sides(members: list[Article], found: dict[Any, Tags], originals: dict[int, int | None]) -> list[dict[str, Any]]:
     """One entry for each outlet: its articles, the clauses it covers with a sentence, the ones it leaves out."""
     every = _clauses(found)
     sides: dict[str, dict[str, Any]] = {}
@@ -176,8 +178,10 @@ def _lines(story: Listed, sides: list[dict[str, Any]], clauses: list[str], *, as
     lines = [
         output.bold(output.line(story.headline)),
         "",
-        f"story {story.id}{note}: {story.voices} voices, {story.copies} copies, {len(story.outlets)} outlets, "
-        f"{story.first_seen:%Y-%m-%d %H:%M} to {story.last_seen:%Y-%m-%d %H:%M} UTC",
+        (
+            f"story {story.id}{note}: {story.voices} voices, {story.copies} copies, {len(story.outlets)} outlets, "
+            f"{story.first_seen:%Y-%m-%d %H:%M} to {story.last_seen:%Y-%m-%d %H:%M} UTC"
+        ),
     ]
     for side in sides:
         lines += ["", output.bold(output.line(side["outlet"]) or "(no outlet)")]

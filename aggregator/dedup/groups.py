@@ -17,9 +17,9 @@ from aggregator.dedup.reprint import Likeness
 Pair = tuple[int, int]
 FULL = 0.5
 """A text at least this long, against the longest copy of it, is a full text; the earliest of these is the original."""
-JOINS = -0.9
+JOINS = -1.05
 """Two stories become one when their articles attract each other by more than this on average, in log odds."""
-STRANGERS = -1.7
+STRANGERS = -1.85
 """What counts for two articles of which nothing was noted."""
 
 
@@ -129,7 +129,10 @@ class _Forest:
 
 
 def clusters(
-    members: Collection[int], scores: Mapping[Pair, float], together: Collection[Pair] = (), apart: Collection[Pair] = ()
+    members: Collection[int],
+    scores: Mapping[Pair, float],
+    together: Collection[Pair] = (),
+    apart: Collection[Pair] = (),
 ) -> list[list[int]]:
     """Stories: the closest two become one, again and again, while their articles attract each other on average
     (average linkage, which a few accidental likenesses do not chain together as single linkage would).

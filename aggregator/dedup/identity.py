@@ -23,6 +23,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Protocol
 
@@ -50,6 +51,11 @@ _OF_THE_MOMENT = re.compile(
     r"|\b(?:views?|comments?|likes?|shares?|reads?)\s*[:(]\s*\d[\d,.]*\)?",
     re.IGNORECASE,
 )
+# One of these stands in everything that the pattern finds; looking for them takes a tenth of its time.
+_MOMENT_WORDS = (
+    "前", "阅读", "閱讀", "浏览", "瀏覽", "点击", "點擊", "评论", "評論", "点赞", "點讚", "分享", "播放", "转发", "轉發", "收藏",
+    "ago", "AGO", "Ago", "iew", "omment", "ike", "hare", "ead", "weet", "IEW", "OMMENT", "IKE", "HARE", "EAD", "WEET",
+)  # fmt: skip
 _TAG = re.compile(r"<[^>]*>")
 _SOURCE = re.compile(r"""(?:src|href|poster)\s*=\s*["']?([^"'\s>]+)""", re.IGNORECASE)
 _DIGITS = re.compile(r"\d+")
@@ -145,6 +151,7 @@ def guid_key(guid: str | None) -> str | None:
     return key or None
 
 
+@lru_cache(maxsize=1024)
 def content_key(title: str, text: str, html: str = "") -> str:
     """32 hex digits that two arrivals share when their title and plain text say the same.
 
@@ -152,7 +159,9 @@ def content_key(title: str, text: str, html: str = "") -> str:
     addresses of the HTML stand for it.
     """
     body = text if text.strip() else f"{_TAG.sub(' ', html)} {' '.join(_SOURCE.findall(html))}"
-    said = _OF_THE_MOMENT.sub(" ", f"{title}\x1f{body}")
+    said = f"{title}\x1f{body}"
+    if any(word in said for word in _MOMENT_WORDS):
+        said = _OF_THE_MOMENT.sub(" ", said)
     said = "".join(said.split())
     return blake2b(said.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 

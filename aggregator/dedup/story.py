@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from importlib.resources import files
-from itertools import accumulate, combinations
+from itertools import accumulate, combinations, islice
 
 import numpy as np
 import numpy.typing as npt
@@ -39,7 +39,7 @@ LEAD, LATIN_LEAD = 300, 800
 NUMBERS_IN = 2000
 """Characters of the text whose numbers count."""
 MOST_TERMS = 220
-KEYS = 16
+KEYS = 20
 """Terms of an article by which others find it: its weightiest."""
 NAMES_PAIRED, TELLING = 4, 2.5
 """Names whose pairs are keys, and the least weight of such a name."""
@@ -67,7 +67,7 @@ _DATELINE = re.compile(
 class Face:
     """What is kept of an article to compare it.
 
-    `terms` are hashes with their weights in title and beginning, `norm` the length of that vector; `title` the
+    `terms` are hashes with their weights in title and beginning, the weightiest first, `norm` the length of that vector; `title` the
     hashes of the title's terms; `days` a bit for each day of the month named.
     """
 
@@ -76,6 +76,7 @@ class Face:
     terms: dict[int, float]
     norm: float
     title: frozenset[int]
+    title_weight: float
     numbers: frozenset[int]
     title_numbers: frozenset[int]
     days: int
@@ -90,12 +91,13 @@ class Face:
         return (*self._term_keys(), *self._name_keys(han=not self.han))
 
     def _term_keys(self) -> list[int]:
-        weighty = sorted(self.terms, key=lambda term: (-self.terms[term], term))[:KEYS]
-        return [term - (1 << 31) for term in weighty]
+        return [term - (1 << 31) for term in islice(self.terms, KEYS)]
 
     def _name_keys(self, *, han: bool) -> list[int]:
         weights = catalogue()[2]
-        names = sorted((name for name in self.names if weights[name] >= TELLING), key=lambda name: (-weights[name], name))
+        names = sorted(
+            (name for name in self.names if weights[name] >= TELLING), key=lambda name: (-weights[name], name)
+        )
         return [
             zlib.crc32(b"%d %d %d" % (han, min(pair), max(pair))) - (1 << 31)
             for pair in combinations(names[:NAMES_PAIRED], 2)
@@ -103,10 +105,17 @@ class Face:
 
     def packed(self) -> bytes:
         """About 1 KB; `when` is not in it."""
-        head = [self.han, round(self.norm * 1000), self.days, len(self.title), len(self.numbers), len(self.title_numbers), len(self.names)]
-        terms = sorted(self.terms)
-        words = [*head, *self.title, *self.numbers, *self.title_numbers, *self.names, *terms]
-        weights = array("H", [min(round(self.terms[term] * 1000), 65535) for term in terms])
+        head = [
+            self.han,
+            round(self.norm * 1000),
+            self.days,
+            len(self.title),
+            len(self.numbers),
+            len(self.title_numbers),
+            len(self.names),
+        ]
+        words = [*head, *self.title, *self.numbers, *self.title_numbers, *self.names, *self.terms]
+        weights = array("H", [min(round(weight * 1000), 65535) for weight in self.terms.values()])
         return array("I", words).tobytes() + weights.tobytes()
 
 
@@ -122,7 +131,8 @@ def unpacked(data: bytes, when: datetime) -> Face:
         when,
         {term: weight / 1000 for term, weight in zip(words[ends[3] :], weights, strict=True)},
         head[1] / 1000,
-        frozenset(words[: ends[0]]),
+        title := frozenset(words[: ends[0]]),
+        _weight(title),
         frozenset(words[ends[0] : ends[1]]),
         frozenset(words[ends[1] : ends[2]]),
         head[2],
@@ -131,14 +141,16 @@ def unpacked(data: bytes, when: datetime) -> Face:
 
 
 @cache
-def _rarity() -> list[float]:
+def _rarities() -> npt.NDArray[np.float64]:
+    """The logarithm of one in how many articles holds a term, by the upper bits of its hash; 7.6 for unseen ones."""
     data = zlib.decompress((files("aggregator.dedup") / "frequencies.bin").read_bytes())
-    return [byte / 32 for byte in data]
+    return np.frombuffer(data, dtype=np.uint8).astype(np.float64) / 32
 
 
-def rarity(term: int) -> float:
-    """The logarithm of one in how many articles holds the term; 7.6 for unseen ones."""
-    return _rarity()[term >> SHIFT]
+@cache
+def _rarity() -> list[float]:
+    rarities: list[float] = _rarities().tolist()
+    return rarities
 
 
 SHIFT = 14
@@ -151,24 +163,34 @@ def face(title: str, text: str, when: datetime) -> Face:
     han = len(_HAN_RUN.findall(text[:200])) > 0 and sum(map(len, _HAN_RUN.findall(text[:400]))) * 4 >= len(text[:400])
     lead = fold(text[: LEAD if han else LATIN_LEAD])
     in_title, in_lead = terms_of(title), terms_of(lead)
-    counts: dict[int, float] = {}
-    for found, weight in ((in_title, 2.0), (in_lead, 1.0)):
-        for term in found:
-            counts[term] = counts.get(term, 0.0) + weight
-    weighed = {term: (1 + math.log(count)) * rarity(term) for term, count in counts.items()}
-    kept = sorted(weighed, key=lambda term: (-weighed[term], term))[:MOST_TERMS]
-    norm = math.sqrt(sum(weight * weight for weight in weighed.values()))
+    terms, weights, norm = _weighed(in_title, in_lead)
     return Face(
         han,
         when,
-        {term: round(weighed[term], 3) for term in kept},
-        round(norm, 3) or 1.0,
+        dict(zip(terms.tolist(), weights.tolist(), strict=True)),
+        norm,
         frozenset(in_title),
-        frozenset(_numbers(f"{title}\n{fold(text[:NUMBERS_IN])}")),
+        _weight(frozenset(in_title)),
+        frozenset(_numbers(f"{title}\n{text[:NUMBERS_IN]}")),
         frozenset(_numbers(title, least=1)),
         _days(lead),
-        frozenset(_names(f"{title}\n{lead}")),
+        frozenset(_names(f"{title}\n{lead}", han=han)),
     )
+
+
+def _weighed(in_title: list[int], in_lead: list[int]) -> tuple[Hashes, npt.NDArray[np.float64], float]:
+    """The weightiest terms, the weightiest first, their weights, and the length of the whole vector."""
+    every = np.array([*in_title, *in_lead], dtype=_U32)
+    if not len(every):
+        return every, np.zeros(0), 1.0
+    said = np.ones(len(every))
+    said[: len(in_title)] = 2.0
+    terms, where = np.unique(every, return_inverse=True)
+    counts = np.bincount(where, weights=said)
+    weights = np.round((1 + np.log(counts)) * _rarities()[terms >> _U32(SHIFT)], 3)
+    norm = round(float(np.sqrt(weights @ weights)), 3)
+    order = np.argsort(-weights, kind="stable")[:MOST_TERMS]
+    return terms[order], weights[order], norm or 1.0
 
 
 def terms_of(folded: str) -> list[int]:
@@ -181,7 +203,8 @@ def terms_of(folded: str) -> list[int]:
     hashes = hashes[pairs]
     hashes = (hashes ^ (hashes >> _U32(16))) * _U32(0xC2B2AE35)
     hashes = hashes ^ (hashes >> _U32(15))
-    return found + hashes.tolist()
+    pairs_found: list[int] = hashes.tolist()
+    return found + pairs_found
 
 
 def _hash(word: str) -> int:
@@ -207,16 +230,31 @@ def _days(folded: str) -> int:
 
 
 @cache
-def _name_pattern() -> re.Pattern[str]:
-    han, latin, _ = catalogue()
-    names = sorted(han, key=len, reverse=True)
-    words = sorted(latin, key=len, reverse=True)
-    return re.compile("|".join(names) + "|" + r"\b(?:" + "|".join(map(re.escape, words)) + r")(?![a-z])")
+def _names_by_beginning() -> dict[str, tuple[tuple[str, int], ...]]:
+    """Chinese names by their first two characters, the longest first."""
+    found: dict[str, list[tuple[str, int]]] = {}
+    for name, number in sorted(catalogue()[0].items(), key=lambda item: -len(item[0])):
+        found.setdefault(name[:2], []).append((name, number))
+    return {beginning: tuple(names) for beginning, names in found.items()}
 
 
-def _names(folded: str) -> set[int]:
-    han, latin, _ = catalogue()
-    return {han[name] if name in han else latin[name] for name in _name_pattern().findall(folded)}
+@cache
+def _latin_names() -> re.Pattern[str]:
+    words = sorted(catalogue()[1], key=len, reverse=True)
+    return re.compile(r"\b(?:" + "|".join(map(re.escape, words)) + r")(?![a-z])")
+
+
+def _names(folded: str, *, han: bool) -> set[int]:
+    if not han:
+        latin = catalogue()[1]
+        return {latin[name] for name in _latin_names().findall(folded)}
+    beginnings = _names_by_beginning()
+    return {
+        number
+        for at in range(len(folded) - 1)
+        for name, number in beginnings.get(folded[at : at + 2], ())
+        if folded.startswith(name, at)
+    }
 
 
 # --- two articles -----------------------------------------------------------------------------------------------
@@ -263,8 +301,9 @@ def features(a: Face, b: Face, *, conflict: int = 0) -> tuple[float, ...] | None
     shared = a.terms.keys() & b.terms.keys()
     if not shared:
         return None
-    product = sum(a.terms[term] * b.terms[term] for term in shared)
-    rare = sum(value for term in shared if (value := rarity(term)) > RARE)
+    mine, theirs, rarity = a.terms, b.terms, _rarity()
+    product = sum([mine[term] * theirs[term] for term in shared])
+    rare = sum([value for term in shared if (value := rarity[term >> SHIFT]) > RARE])
     one, other = _covered(a, b), _covered(b, a)
     return (
         product / (a.norm * b.norm),
@@ -281,9 +320,14 @@ def features(a: Face, b: Face, *, conflict: int = 0) -> tuple[float, ...] | None
 
 def _covered(a: Face, b: Face) -> float:
     """The share of a's title, by weight, that b says in title or beginning."""
-    whole = sum(map(rarity, a.title))
-    there = b.terms
-    return sum(rarity(term) for term in a.title if term in there or term in b.title) / whole if whole else 0.0
+    if not a.title_weight:
+        return 0.0
+    return _weight((a.title & b.terms.keys()) | (a.title & b.title)) / a.title_weight
+
+
+def _weight(terms: Iterable[int]) -> float:
+    rarity = _rarity()
+    return sum(sorted([rarity[term >> SHIFT] for term in terms]))
 
 
 def _agree(a: frozenset[int], b: frozenset[int]) -> float:
@@ -294,8 +338,8 @@ def across(a: Face, b: Face) -> float | None:
     """Attraction of a Chinese and an English article: shared names and subjects, numbers, days, closeness in time."""
     weights = catalogue()[2]
     shared = a.names & b.names
-    weighty = [weights[name] for name in shared if weights[name] >= 2.5]
-    if len(weighty) < 2:
+    weighty = [weights[name] for name in shared if weights[name] >= TELLING]
+    if len(weighty) < 2:  # noqa: PLR2004 - one name is no event
         return None
     mass = sum(weights[name] ** 2 for name in shared)
     whole = math.sqrt(sum(weights[n] ** 2 for n in a.names) * sum(weights[n] ** 2 for n in b.names))

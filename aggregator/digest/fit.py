@@ -12,6 +12,9 @@ T = TypeVar("T")
 LIMIT = 100_000
 """Bytes of the whole message. Large providers cut a mail off at about 102 kB and hide its end."""
 
+ENOUGH = 0.95
+"""A mail this full is full."""
+
 
 def fitted(
     digest: Digest, make: Callable[[Digest], T], size: Callable[[T], int], limit: int = LIMIT
@@ -21,19 +24,24 @@ def fitted(
     Lines are dropped from the end of every clause evenly: each clause keeps its first story before any has a second.
     """
     made = make(digest)
-    if size(made) <= limit:
+    full = size(made)
+    if full <= limit:
         return digest, made
     low, high = 0, len(digest.stories)
     best = trimmed(digest, 0)
     made = make(best)
-    while high - low > 1:
-        middle = (low + high) // 2
+    below, above = size(made), full
+    while high - low > 1 and below < limit * ENOUGH:
+        # Lines weigh about the same, so the place where the limit falls is guessed, and bisected where that fails.
+        guess = low + int((high - low) * (limit - below) / max(above - below, 1) * ENOUGH)
+        middle = min(max(guess, low + 1), high - 1)
         candidate = trimmed(digest, middle)
         tried = make(candidate)
-        if size(tried) <= limit:
-            low, best, made = middle, candidate, tried
+        weight = size(tried)
+        if weight <= limit:
+            low, best, made, below = middle, candidate, tried, weight
         else:
-            high = middle
+            high, above = middle, weight
     return best, made
 
 

@@ -33,7 +33,9 @@ class Renderer:
         loaders: list[jinja2.BaseLoader] = [jinja2.FileSystemLoader(folder), ours] if folder else [ours]
         # Two environments: a macro's result counts as safe when the page that calls it escapes, so the phrases must
         # have been compiled to escape what they are given.
-        self._text, self._html = (_environment(jinja2.ChoiceLoader(loaders), escape=escape) for escape in (False, True))
+        self._text, self._html = (
+            _environment(jinja2.ChoiceLoader(loaders), escape=escape) for escape in (False, True)
+        )
         self._inliner = css_inline.CSSInliner(
             keep_style_tags=False, keep_at_rules=True, load_remote_stylesheets=False, inline_style_tags=True
         )
@@ -76,7 +78,11 @@ class Renderer:
 
 def _environment(loader: jinja2.BaseLoader, *, escape: bool) -> jinja2.Environment:
     environment = jinja2.Environment(
-        loader=loader, autoescape=escape, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=loader,
+        autoescape=escape,  # noqa: S701 - pages are escaped, plain text must not be
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.filters |= {"bar": bar, "underline": underline, "line": line}
     return environment

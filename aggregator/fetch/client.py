@@ -60,13 +60,15 @@ class NetworkPolicy:
 
     `contact` stands in the User-Agent; `allow` holds exact `host:port` exceptions from the guard; `rsshub` the
     `host:port` of RSSHub instances, limited per route, whose URLs `sign` completes with the access code just before
-    they are sent; `pause` lies between two requests to one host, exceptions aside.
+    they are sent; `pause` lies between two requests to one host, the operator's own under `allow` excepted unless
+    `pause_all`.
     """
 
     contact: str | None = None
     allow: frozenset[str] = frozenset()
     user_agent: str = "aggregator/0.1"
     pause: timedelta = timedelta(seconds=1)
+    pause_all: bool = False
     per_host: int = 1
     allow_files: bool = False
     rsshub: frozenset[str] = frozenset()
@@ -101,7 +103,8 @@ class Fetcher:
 
     def __init__(self, policy: NetworkPolicy = NetworkPolicy(), transport: httpx.BaseTransport | None = None) -> None:
         self.policy = policy
-        self.hosts = HostLimits(policy.pause, policy.per_host, free=policy.allow, per_route=policy.rsshub)
+        free = frozenset() if policy.pause_all else policy.allow
+        self.hosts = HostLimits(policy.pause, policy.per_host, free=free, per_route=policy.rsshub)
         self._fixed = transport
         self._exceptions = Exceptions.of(policy.allow)
         self._idle: dict[str, list[httpx.BaseTransport]] = {"http": [], "https": []}
@@ -348,9 +351,10 @@ def _retry_after(response: httpx.Response, now: datetime) -> timedelta | None:
 def _location(response: httpx.Response) -> str:
     raw = (_header(response, "location") or "").encode("latin-1")
     try:
-        return raw.decode()
+        text = raw.decode()
     except UnicodeDecodeError:
-        return raw.decode("latin-1")
+        text = raw.decode("latin-1")
+    return text.strip(" ").replace(" ", "%20")  # as browsers do; in a host's place it is refused all the same
 
 
 def _relative(location: str) -> bool:

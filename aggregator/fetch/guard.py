@@ -23,7 +23,7 @@ _MAX_PORT = 65535
 _MAX_NAME = 253  # RFC 1035 2.3.4
 
 _START = re.compile(r"(https?)://([^/?#]*)", re.IGNORECASE)
-_UNWANTED = re.compile('[\x00-\x20\x7f-\x9f\\\\<>"^`{|}\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]')
+_UNWANTED = re.compile("[\x00-\x20\x7f-\x9f\\\\\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
 _LABEL = re.compile(r"(?!-)[^\s.\-_~!$&'()*+,;=%][^\s.~!$&'()*+,;=%]{0,62}(?<!-)", re.IGNORECASE)
 
 # Ports on which another protocol listens that a request line could talk to (fetch.spec.whatwg.org, "bad port").

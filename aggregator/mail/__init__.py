@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aggregator.mail.message import Letter, address, build, header_text, sender
+from aggregator.mail.message import Letter, address, build, header_text, sender, weight
 from aggregator.mail.smtp import Outcome, Patience, Result, Server, ServerError, Session, server, usual_sender
 
 __all__ = [
@@ -19,4 +19,5 @@ __all__ = [
     "sender",
     "server",
     "usual_sender",
+    "weight",
 ]

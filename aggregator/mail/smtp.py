@@ -322,7 +322,9 @@ class Session:
         offered = client.esmtp_features.get("auth", "").upper().split()
         mechanism = next((one for one in ("PLAIN", "LOGIN", "CRAM-MD5") if one in offered), None)
         if mechanism is None:
-            raise ServerError(f"mail server {where.name} takes no password here; leave the user out of AGGREGATOR_SMTP_URL")
+            raise ServerError(
+                f"mail server {where.name} takes no password here; leave the user out of AGGREGATOR_SMTP_URL"
+            )
         client.user, client.password = where.user, where.password
         try:
             client.auth(mechanism, getattr(client, f"auth_{mechanism.lower().replace('-', '_')}"))

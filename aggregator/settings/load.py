@@ -23,6 +23,7 @@ from aggregator.settings import shape
 from aggregator.settings.document import MAX_BYTES, Broken, Loc, Mistake, Node, decode, read
 from aggregator.settings.environment import Environment, environment
 
+PAUSE = timedelta(seconds=1)
 NEEDS_RSSHUB = "needs an RSSHub instance"
 _MOST_MISTAKES = 30
 _T = TypeVar("_T")
@@ -32,14 +33,15 @@ _S = TypeVar("_S", bound=shape.Shape)
 @dataclass(frozen=True, slots=True)
 class Network:
     """How requests are made. `allow` holds exact `host:port` pairs exempt from the guard, `pause` separates two
-    requests to one host, `per_host` and `parallel` count requests at a time, `files` permits file://.
+    requests to one host (those under `allow` too where `pause_all`: it was written, not assumed), `per_host` and `parallel` count requests at a time, `files` permits file://.
     """
 
     rsshub: tuple[str, ...] = ()
     rsshub_key: SecretStr | None = None
     allow: frozenset[str] = frozenset()
     files: bool = False
-    pause: timedelta = timedelta(seconds=1)
+    pause: timedelta = PAUSE
+    pause_all: bool = False
     per_host: int = 2
     parallel: int = 8
 
@@ -198,7 +200,8 @@ class _Reading:
             rsshub_key=self.env.rsshub_key or given.rsshub_key,
             allow=frozenset(given.allow or ()),
             files=given.files,
-            pause=given.pause,
+            pause=PAUSE if given.pause is None else given.pause,
+            pause_all=given.pause is not None,
             per_host=given.per_host,
             parallel=given.parallel,
         )

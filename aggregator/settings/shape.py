@@ -282,7 +282,7 @@ class NetworkShape(Shape):
     rsshub_key: Annotated[SecretStr, BeforeValidator(secret)] | None = None
     allow: Annotated[list[HostPort], BeforeValidator(_several)] | None = None
     files: Truth = False
-    pause: Pause = timedelta(seconds=1)
+    pause: Pause | None = None
     per_host: Annotated[int, whole(1, 16)] = 2
     parallel: Annotated[int, whole(1, 64)] = 8
 

@@ -24,7 +24,7 @@ from typing import Any
 import filelock
 import sqlalchemy as sa
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, NoSuchModuleError
 
 from aggregator.errors import ArchiveBusy, ArchiveError, ArchiveFull, ArchiveVersion
 from aggregator.store.schema import HEAD
@@ -57,6 +57,10 @@ class Archive:
         archive = cls._connect(url, write=write)
         try:
             found = archive.version()
+        except ArchiveError as error:
+            if not isinstance(error.__cause__, DBAPIError):
+                raise
+            raise ArchiveError(f"{archive.name} cannot be read as an archive: {_cause(error.__cause__)}") from error
         except DBAPIError as error:
             raise ArchiveError(f"{archive.name} cannot be read as an archive: {_cause(error)}") from error
         if found != HEAD:
@@ -155,12 +159,12 @@ class Archive:
                 connection.begin(),
             ):
                 yield connection
-        except OperationalError as error:
+        except DatabaseError as error:
             raise self._trouble(error) or error from error
 
-    def _trouble(self, error: OperationalError) -> ArchiveError | None:
+    def _trouble(self, error: DatabaseError) -> ArchiveError | None:
         """What SQLite means (sqlite.org/rescode.html), in a sentence; None for a statement that is our own mistake."""
-        code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
+        code = _first_code(error)
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             return ArchiveBusy(
                 f"{self.name} was locked by another process for {BUSY_SECONDS} s; nothing was written, try again"
@@ -169,6 +173,10 @@ class Archive:
             return ArchiveFull(f"the disk of {self.name} is full; nothing was written, make room")
         if code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
             return ArchiveError(f"{self.name} cannot be written ({_cause(error)}); look at the disk and its rights")
+        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            return ArchiveError(
+                f"{self.name} is damaged ({_cause(error)}); `aggregator archive check` says more, restore a backup"
+            )
         return None
 
     def free(self) -> int | None:
@@ -224,9 +232,12 @@ class Archive:
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
-        """One consistent view of the archive for the whole block."""
-        with self._engine.connect().execution_options(aggregator_readonly=True) as connection:
-            yield connection
+        """One consistent view of the archive for the whole block. Raises ArchiveError where it is damaged."""
+        try:
+            with self._engine.connect().execution_options(aggregator_readonly=True) as connection:
+                yield connection
+        except DatabaseError as error:
+            raise self._trouble(error) or error from error
 
     @contextmanager
     def lock(self, purpose: str, kind: str = "") -> Iterator[None]:
@@ -341,6 +352,21 @@ def migrations_folder() -> Path:
 
 def _known_versions() -> set[str]:
     return {path.name.split("_")[0] for path in (migrations_folder() / "versions").glob("[0-9]*.py")}
+
+
+def _first_code(error: BaseException) -> int:
+    """The code of the trouble that came first: a full disk ends the transaction, and then no savepoint is left to go
+    back to, which is a second error on top.
+    """
+    first, seen = 0, error
+    while seen is not None:
+        orig = getattr(seen, "orig", seen)
+        first = getattr(orig, "sqlite_errorcode", 0) & 0xFF or first
+        earlier = seen.__context__ or seen.__cause__
+        if earlier is None:
+            break
+        seen = earlier
+    return first
 
 
 def _cause(error: DBAPIError) -> str:

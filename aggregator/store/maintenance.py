@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from aggregator.errors import ArchiveError
 from aggregator.store import articles, search
 from aggregator.store.archive import Archive, copy
-from aggregator.store.schema import article
+from aggregator.store.schema import article, place, story
 
 Say = Callable[[str], object]
 
@@ -20,21 +20,27 @@ def check(archive: Archive, say: Say) -> list[str]:
     """Verify everything; findings are sentences that name what is wrong and what to do."""
     with archive.reading() as connection:
         findings = _file(connection, archive.name) if archive.dialect == "sqlite" else []
+        for look in (_texts, _index, _stories):
+            try:
+                findings += look(connection)
+            except sa.exc.DatabaseError as error:
+                findings.append(f"{archive.name} is damaged ({error.orig}); restore a backup")
         count = connection.scalar(sa.select(sa.func.count()).select_from(article)) or 0
-        findings += _texts(connection)
-        findings += [
-            f"search index: {line}; `aggregator archive check --repair` rebuilds it"
-            for line in search.verify(connection)
-        ]
-        findings += [
-            f"stories: {line}; `aggregator archive check --repair` rebuilds them" for line in _stories(connection)
-        ]
     say(f"{archive.name}: {count} articles, {'sound' if not findings else f'{len(findings)} findings'}")
-    return findings
+    return list(dict.fromkeys(findings))
+
+
+def _index(connection: sa.Connection) -> list[str]:
+    return [
+        f"search index: {line}; `aggregator archive check --repair` rebuilds it" for line in search.verify(connection)
+    ]
 
 
 def _file(connection: sa.Connection, name: str) -> list[str]:
-    found = [row[0] for row in connection.exec_driver_sql("PRAGMA integrity_check(20)")]
+    try:
+        found = [row[0] for row in connection.exec_driver_sql("PRAGMA integrity_check(20)")]
+    except sa.exc.DatabaseError as error:
+        return [f"{name} is damaged ({error.orig}); restore a backup"]
     findings = [] if found == ["ok"] else [f"{name} is damaged: {line}; restore a backup" for line in found]
     broken = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall()
     return findings + [f"{row[0]} row {row[1]} points to a missing {row[2]}; restore a backup" for row in broken[:20]]
@@ -75,7 +81,11 @@ _PLACES = {
 
 def _stories(connection: sa.Connection) -> list[str]:
     counts = {sentence: connection.scalar(sa.text(statement)) for sentence, statement in _PLACES.items()}
-    return [sentence.format(count) for sentence, count in counts.items() if count]
+    return [
+        f"stories: {sentence.format(count)}; `aggregator archive check --repair` rebuilds them"
+        for sentence, count in counts.items()
+        if count
+    ]
 
 
 def reindex(archive: Archive, say: Say, told: Callable[[int], object] = lambda _done: None) -> None:
@@ -90,6 +100,7 @@ def repair(archive: Archive, say: Say, recalculate: Callable[[sa.Connection], ob
     reindex(archive, say)
     with archive.writing() as connection:
         recalculate(connection)
+        connection.execute(sa.delete(story).where(~sa.exists().where(place.c.story_id == story.c.id)))
     say(f"{archive.name}: reprints and stories rebuilt")
 
 

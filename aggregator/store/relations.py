@@ -18,12 +18,20 @@ import sqlalchemy as sa
 from aggregator.dedup import reprint, story
 from aggregator.dedup.reprint import Fingerprint, Likeness
 from aggregator.dedup.story import Face
-from aggregator.store import schema
-from aggregator.store.schema import article, place, relation_verdict, reprint_key, reprint_link, story_key, story_link, trace
+from aggregator.store.schema import (
+    article,
+    place,
+    relation_verdict,
+    reprint_key,
+    reprint_link,
+    story_key,
+    story_link,
+    trace,
+)
 
 BUCKET = 48
 """Articles under one key of reprints. A key that many texts share is a common phrase or a bulletin's frame."""
-STORY_BUCKET = 16
+STORY_BUCKET = 24
 """Articles under one key of stories in one span; on real posts of eleven outlets no bucket loses anything by it."""
 CHUNK = 4000
 """Numbers in one IN list."""
@@ -31,6 +39,8 @@ SPAN = 4 * 24 * 60
 """Minutes in a span of `story_key`."""
 MOST_LINKED = 600
 """Articles of one neighbourhood that are looked at together; beyond it lies a topic and not a story."""
+_ONCE = {"compiled_cache": None}
+"""A statement with its numbers in it is never used again: SQLAlchemy must not keep five hundred of them."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Pair = tuple[int, int]
 
@@ -94,7 +104,9 @@ def forget(connection: sa.Connection, old: Collection[Trace]) -> None:
             connection.execute(sa.delete(table).where(table.c[column].in_(part)))
     for one in old:
         for key in one.print.keys:
-            connection.execute(sa.delete(reprint_key).where(reprint_key.c.key == key, reprint_key.c.article_id == one.id))
+            connection.execute(
+                sa.delete(reprint_key).where(reprint_key.c.key == key, reprint_key.c.article_id == one.id)
+            )
         span = minutes(one.when) // SPAN
         mine = (story_key.c.span == span, story_key.c.article_id == one.id, story_key.c.key.in_(one.face.keys()))
         connection.execute(sa.delete(story_key).where(*mine))
@@ -138,12 +150,13 @@ def put_keys(
     _insert(connection, story_key, ("span", "key", "article_id"), sorted(story_keys))
 
 
-def put_links(
-    connection: sa.Connection, copies: Mapping[Pair, Likeness], scores: Mapping[Pair, float]
-) -> None:
+def put_links(connection: sa.Connection, copies: Mapping[Pair, Likeness], scores: Mapping[Pair, float]) -> None:
     """Note what was judged of pairs (a < b)."""
     if copies:
-        rows = [{"a": a, "b": b, "share": like.share, "of_longer": like.of_longer} for (a, b), like in sorted(copies.items())]
+        rows = [
+            {"a": a, "b": b, "share": like.share, "of_longer": like.of_longer}
+            for (a, b), like in sorted(copies.items())
+        ]
         connection.execute(sa.insert(reprint_link), rows)
     if scores:
         rows = [{"a": a, "b": b, "score": round(score, 4)} for (a, b), score in sorted(scores.items())]
@@ -252,14 +265,18 @@ def _among(
 ) -> Iterator[Any]:
     for part in chunked(numbers):
         listed = ",".join(map(str, map(int, part)))
-        yield from connection.execute(query.where(sa.literal_column(f"{column.table.name}.{column.name} IN ({listed})")))
+        where: sa.ColumnElement[bool] = sa.literal_column(f"{column.table.name}.{column.name} IN ({listed})")
+        yield from connection.execute(query.where(where), execution_options=_ONCE)
 
 
-def _insert(connection: sa.Connection, table: sa.Table, columns: Sequence[str], rows: Sequence[tuple[int, ...]]) -> None:
+def _insert(
+    connection: sa.Connection, table: sa.Table, columns: Sequence[str], rows: Sequence[tuple[int, ...]]
+) -> None:
     for start in range(0, len(rows), CHUNK):
         part = rows[start : start + CHUNK]
         listed = ",".join(str(row) for row in part)
-        connection.execute(sa.text(f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES {listed}"))  # noqa: S608
+        statement = f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES {listed}"  # noqa: S608 - numbers of ours
+        connection.execute(sa.text(statement), execution_options=_ONCE)
 
 
 def chunked(numbers: Iterable[int]) -> Iterator[list[int]]:
@@ -267,5 +284,3 @@ def chunked(numbers: Iterable[int]) -> Iterator[list[int]]:
     every = sorted(set(numbers))
     for start in range(0, len(every), CHUNK):
         yield every[start : start + CHUNK]
-
-

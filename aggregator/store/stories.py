@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import count
+from typing import Any
 
 import sqlalchemy as sa
 
 from aggregator.store import relations
 from aggregator.store.relations import Pair
-from aggregator.store.schema import article, place as places, story as table, story_alias, trace
+from aggregator.store.schema import article, story_alias, trace
+from aggregator.store.schema import place as places
+from aggregator.store.schema import story as table
 
 
 def place(
@@ -27,20 +31,21 @@ def place(
     before = relations.placed(connection, original)
     story_of = {member: before.get(member, _NOWHERE)[0] for member in original}
     merged_all: set[int] = set()
+    numbers = _fresh_ids(connection)
     for cluster, (identity, merged) in zip(clusters, _ids(clusters, before), strict=True):
-        story_id = identity if identity is not None else (_new(connection) if len(cluster) > 1 else None)
+        story_id = identity if identity is not None else (next(numbers) if len(cluster) > 1 else None)
         story_of |= dict.fromkeys(cluster, story_id)
         if merged:
             _remember(connection, merged, story_id)
             merged_all |= merged
-    rows = []
+    rows: list[dict[str, Any]] = []
     for member, of in original.items():
         if before.get(member, _NOWHERE) != (story_of[member], of):
             near = share.get((min(member, of), max(member, of))) if of is not None else None
             rows.append({"article_id": member, "story_id": story_of[member], "reprint_of": of, "share": near})
     relations.put_places(connection, rows)
     changed = {row["story_id"] for row in rows} | {before.get(row["article_id"], _NOWHERE)[0] for row in rows}
-    _describe(connection, (changed | merged_all) - {None}, scores)
+    _describe(connection, {one for one in changed | merged_all if one is not None}, scores)
 
 
 _NOWHERE: tuple[int | None, int | None] = (None, None)
@@ -67,16 +72,14 @@ def _ids(
     return found
 
 
-def _new(connection: sa.Connection) -> int:
-    """A fresh id: a row filled in by `_describe`. Ids of merged stories are never given again."""
+def _fresh_ids(connection: sa.Connection) -> Iterator[int]:
+    """New ids, each with a row that `_describe` fills in. Ids of merged stories are never given again."""
     last = connection.scalar(sa.select(sa.func.max(table.c.id))) or 0
     gone = connection.scalar(sa.select(sa.func.max(story_alias.c.old))) or 0
-    identity = max(last, gone) + 1
-    epoch = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
-    connection.execute(
-        sa.insert(table).values(id=identity, headline="", first_seen=epoch, last_seen=epoch, articles=0)
-    )
-    return identity
+    blank = {"headline": "", "first_seen": relations.instant(0), "last_seen": relations.instant(0), "articles": 0}
+    for identity in count(max(last, gone) + 1):
+        connection.execute(sa.insert(table).values(id=identity, **blank))
+        yield identity
 
 
 def _remember(connection: sa.Connection, merged: Collection[int], story_id: int | None) -> None:
@@ -154,7 +157,9 @@ def listed(
     connection: sa.Connection, condition: sa.ColumnElement[bool] | None = None, limit: int = 50
 ) -> list[Listed]:
     """Stories of two articles and more of which one meets the condition on `article`, the latest first."""
-    query = sa.select(table.c.id).where(table.c.articles > 1).order_by(table.c.last_seen.desc(), table.c.id).limit(limit)
+    query = (
+        sa.select(table.c.id).where(table.c.articles > 1).order_by(table.c.last_seen.desc(), table.c.id).limit(limit)
+    )
     if condition is not None:
         meeting = sa.select(places.c.story_id).join(article, article.c.id == places.c.article_id).where(condition)
         query = query.where(table.c.id.in_(meeting))
@@ -163,13 +168,15 @@ def listed(
 
 def told(connection: sa.Connection, ids: Sequence[int]) -> list[Listed]:
     """These stories, in this order."""
-    rows = {}
+    rows: dict[int, Any] = {}
     for part in relations.chunked(ids):
         rows |= {row.id: row for row in connection.execute(sa.select(table).where(table.c.id.in_(part)))}
     members: dict[int, list[tuple[int, str, int | None]]] = defaultdict(list)
-    query = sa.select(places.c.story_id, article.c.id, article.c.outlet, places.c.reprint_of, trace.c.at).join(
-        article, article.c.id == places.c.article_id
-    ).join(trace, trace.c.article_id == article.c.id)
+    query = (
+        sa.select(places.c.story_id, article.c.id, article.c.outlet, places.c.reprint_of, trace.c.at)
+        .join(article, article.c.id == places.c.article_id)
+        .join(trace, trace.c.article_id == article.c.id)
+    )
     for part in relations.chunked(ids):
         for story_id, identity, outlet, of, _at in connection.execute(
             query.where(places.c.story_id.in_(part)).order_by(trace.c.at, article.c.id)
@@ -189,4 +196,3 @@ def told(connection: sa.Connection, ids: Sequence[int]) -> list[Listed]:
         for identity in ids
         if identity in rows
     ]
-

@@ -30,13 +30,16 @@ class Level(IntEnum):
 
 @dataclass(slots=True)
 class Sentence:
-    """One sentence of a view: its span, its words in bits (`denied` words left out), and what it is about."""
+    """One sentence of a view: its span, its words in bits (`said`; without the `denied` ones
+    `words`), and what it is about.
+    """
 
     start: int
     end: int
     in_title: bool = False
     question: bool = False
     words: int = 0
+    said: int = 0
     denied: int = 0
     hits: list[tuple[int, int, int]] = field(default_factory=list)
     about: dict[int, Level] = field(default_factory=dict)
@@ -58,9 +61,9 @@ def early(published: datetime | None, rules: AgreementRules) -> bool:
 
 def identify(sentences: Sequence[Sentence], lexicon: Lexicon, published: datetime | None) -> list[set[int]]:
     """For every sentence the agreements (by index) that it names or unmistakably refers to."""
-    title = sentences[0].words if sentences and sentences[0].in_title else 0
+    title = sentences[0].said if sentences and sentences[0].in_title else 0
     around = [_around(sentences, place, 2) | title for place in range(len(sentences))]
-    found = _named(sentences, around, lexicon, published)
+    found = _named(sentences, lexicon, published)
     whole = _around(sentences, 0, len(sentences)) | (0 if any(found) else lexicon.unnamed)
     topic = lexicon.concept["climate_word"]
     near = [_together(found, place, 2) for place in range(len(sentences))]
@@ -72,25 +75,23 @@ def identify(sentences: Sequence[Sentence], lexicon: Lexicon, published: datetim
             # Beside another agreement's name only parties and topic may come from around the sentence.
             words = around[place]
             if near[place] - {index}:
-                words = sentence.words | words & (rules.parties | topic)
+                words = sentence.said | words & (rules.parties | topic)
             if (
                 index not in found[place]
-                and _refers(references, sentence.words, words, whole)
+                and _refers(references, sentence.said, words, whole)
                 and not _means_other(rules, words)
             ):
                 found[place].add(index)
     return found
 
 
-def _named(
-    sentences: Sequence[Sentence], around: Sequence[int], lexicon: Lexicon, published: datetime | None
-) -> list[set[int]]:
+def _named(sentences: Sequence[Sentence], lexicon: Lexicon, published: datetime | None) -> list[set[int]]:
     found: list[set[int]] = [set() for _ in sentences]
     for index, rules in enumerate(lexicon.agreements):
         if early(published, rules):
             continue
         for place, sentence in enumerate(sentences):
-            if sentence.words & rules.named and not _means_other(rules, around[place]):
+            if sentence.said & rules.named and not _means_other(rules, sentence.said):
                 found[place].add(index)
     return found
 
@@ -112,7 +113,7 @@ def _refers(rules: Sequence[Rule], here: int, around: int, whole: int) -> bool:
 def _around(sentences: Sequence[Sentence], place: int, reach: int) -> int:
     words = 0
     for one in sentences[max(0, place - reach) : place + reach + 1]:
-        words |= one.words
+        words |= one.said
     return words
 
 
@@ -164,7 +165,7 @@ class Follow:
             about = current
             if place < first:
                 told = self._announces(primary, sentence)
-                if told and sentence.words & self.doc:
+                if told and sentence.said & self.doc:
                     current, since = {primary}, 0
                 about = {primary} if told or (sentence.in_title and primary in focus) else current
             for one in about:
@@ -180,9 +181,9 @@ class Follow:
             return False
         said = rules.named | self.doc
         named = any(
-            one in names and other.words & said for names, other in zip(self.named, self.sentences, strict=True)
+            one in names and other.said & said for names, other in zip(self.named, self.sentences, strict=True)
         )
-        return bool(sentence.words & (self.doc | (rules.topic if named else 0)))
+        return bool(sentence.said & (self.doc | (rules.topic if named else 0)))
 
     def _primary(self) -> int:
         counts = {one: sum(one in names for names in self.named) for one in self.seen}
@@ -194,7 +195,7 @@ class Follow:
             return True
         first = next(place for place, names in enumerate(self.named) if one in names)
         later = sum(
-            bool(s.words & (self.declaration | self.statement)) or one in names
+            bool(s.said & (self.declaration | self.statement)) or one in names
             for s, names in zip(self.sentences[first + 1 :], self.named[first + 1 :], strict=True)
         )
         before = any(self._announces(one, sentence) for sentence in self.sentences[:first])
@@ -202,13 +203,13 @@ class Follow:
 
     def _parties(self, one: int, sentence: Sentence) -> bool:
         parties = self.lexicon.agreements[one].parties
-        return parties & sentence.words == parties
+        return parties & sentence.said == parties
 
     def _level(self, sentence: Sentence) -> Level:
-        others = sentence.words & self.others
-        if sentence.words & (self.both | (self.says if others else self.doc)):
+        others = sentence.said & self.others
+        if sentence.said & (self.both | (self.says if others else self.doc)):
             return Level.ATTRIBUTED
-        party = any(self.lexicon.agreements[one].parties & sentence.words for one in self.seen)
+        party = any(self.lexicon.agreements[one].parties & sentence.said for one in self.seen)
         return Level.NONE if others and not party else Level.CARRIED
 
     def _turn(self, current: set[int], place: int, sentence: Sentence) -> set[int]:
@@ -220,7 +221,7 @@ class Follow:
             former = {i for i in names if self.lexicon.agreements[i].agreement.id in rules.agreement.builds_on}
             if not former:
                 continue
-            if one in names or any(rule.matches(sentence.words, sentence.words) for rule in rules.recall):
+            if one in names or any(rule.matches(sentence.said, sentence.said) for rule in rules.recall):
                 sentence.words |= rules.former
             if one in current and names <= former and sentence.words & rules.former:
                 return {one}
@@ -229,7 +230,7 @@ class Follow:
             for one in names
             if not any(
                 self.lexicon.agreements[one].agreement.id in self.lexicon.agreements[other].agreement.builds_on
-                and any(rule.matches(sentence.words, sentence.words) for rule in self.lexicon.agreements[other].recall)
+                and any(rule.matches(sentence.said, sentence.said) for rule in self.lexicon.agreements[other].recall)
                 for other in names
             )
         }
@@ -239,15 +240,15 @@ class Follow:
         """`The second document`, where an article is about several: they count in order of publication."""
         if len(self.seen) == 1:
             return set()
-        return {one for bit, one in zip(self.ordinals, self.seen, strict=False) if sentence.words & bit}
+        return {one for bit, one in zip(self.ordinals, self.seen, strict=False) if sentence.said & bit}
 
     def _other_kind(self, current: set[int], sentence: Sentence) -> set[int]:
         """A switch without a name: `the declaration` when a statement was talked about, and the other way round."""
         if ordinal := self._ordinal(sentence):
             return ordinal
         if len(self.seen) == 1 and not current:
-            return {self.seen[0]} if sentence.words & self.doc else current
-        kinds = sentence.words & (self.declaration | self.statement)
+            return {self.seen[0]} if sentence.said & self.doc else current
+        kinds = sentence.said & (self.declaration | self.statement)
         if kinds not in (self.declaration, self.statement) or any(self.kinds[one] == kinds for one in current):
             return {one for one in current if self.kinds[one] == kinds} or current if kinds else current
         return {one for one in self.seen if self.kinds[one] == kinds} or current

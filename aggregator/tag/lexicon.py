@@ -6,7 +6,8 @@ a cue matches is then a comparison of whole numbers, and one Aho-Corasick pass f
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import ahocorasick_rs
@@ -133,9 +134,9 @@ class Lexicon:
             for word, (exact, prefix) in self._bits.masks.items()
         ]
         self._automaton = ahocorasick_rs.AhoCorasick(list(self._bits.masks), store_patterns=False)
-        gates = set(self._gates())
-        gates |= {regional[word] for word in gates if word in regional}
-        self._gate = ahocorasick_rs.AhoCorasick(sorted(gates), store_patterns=False)
+        self._gate_masks = self._gates(regional)
+        self._gate = ahocorasick_rs.AhoCorasick(list(self._gate_masks), store_patterns=False)
+        self._gate_bits = list(self._gate_masks.values())
 
     def _regional(self) -> dict[str, str]:
         """Give every word the bits of its form in Taiwan too; the forms that differ, by the word."""
@@ -143,6 +144,9 @@ class Lexicon:
         forms = {
             word: form for word, put in zip(words, in_taiwan(words), strict=True) if (form := normal(put)) != word
         }
+        for word in words:
+            if (form := _TAIWAN.sub(lambda m: _SAID[m.group()], forms.get(word, word))) != word:
+                forms[word] = form
         for word, form in forms.items():
             exact, prefix = self._bits.masks.get(word, (0, 0))
             mask = self._bits.masks.setdefault(form, [0, 0])
@@ -152,11 +156,31 @@ class Lexicon:
         self._names |= {forms[word] for word in self._names if word in forms}
         return forms
 
-    def _gates(self) -> Iterator[str]:
+    def _gates(self, regional: Mapping[str, str]) -> dict[str, int]:
+        """Words that let an article in: names (bit 0), topics (bit 1), and parties, a bit each, by bits."""
+        found: dict[str, int] = {}
+
+        def add(words: Iterable[str], bit: int) -> None:
+            for word in (normal(form.rstrip("*")) for one in words for form in endings(one)):
+                for form in {word, regional.get(word, word)}:
+                    found[form] = found.get(form, 0) | bit
+
+        parties = sorted({party for one in self.catalogue.agreements for party in one.parties})
         for one in self.catalogue.agreements:
             lists = {**self.catalogue.concepts, **one.concepts}
-            for word in (*one.names, *spelled(one.topic, lists)):
-                yield from (normal(form.rstrip("*")) for form in endings(word))
+            add(one.names, _NAME)
+            add(spelled(one.topic, lists), _TOPIC)
+            for party in one.parties:
+                add(lists[party.lower()], _TOPIC << 1 + parties.index(party))
+        together = [
+            sum({_TOPIC << 1 + parties.index(party) for party in one.parties})
+            for one in self.catalogue.agreements
+            if one.parties or one.references
+        ]
+        for name in ("both", "envoys"):
+            add(self.catalogue.concepts[name], sum({bit for one in together for bit in _bits(one)}))
+        self._together = [_TOPIC | one for one in dict.fromkeys(together)]
+        return found
 
     def may_concern(self, words: int) -> bool:
         """Whether an article with these words can name or refer to any agreement, or be on its topic."""
@@ -167,8 +191,12 @@ class Lexicon:
         )
 
     def opens(self, text: str) -> bool:
-        """Whether a view holds a name or a word of the topic of any agreement: most articles end here."""
-        return bool(self._gate.find_matches_as_indexes(text))
+        """Whether a view holds an agreement's name, or a word of its topic and its parties: most articles end here."""
+        seen = 0
+        bits = self._gate_bits
+        for index, _start, _end in self._gate.find_matches_as_indexes(text, overlapping=True):
+            seen |= bits[index]
+        return bool(seen & _NAME) or any(seen & wanted == wanted for wanted in self._together)
 
     def hits(self, text: str) -> tuple[list[tuple[int, int, int]], list[tuple[int, int]]]:
         """Words in a view as (start, end, bits), and the spans of look-alikes; words inside those are left out."""
@@ -236,6 +264,20 @@ def _ends(text: str, end: int) -> bool:
         if rest.startswith(tail) and not ((after := rest[len(tail) : len(tail) + 1]).isascii() and after.isalnum()):
             return True
     return False
+
+
+# What OpenCC leaves as it is: 計畫 and 氣候變遷 (folded) are as common in Taiwan as its own choice.
+_SAID = {"计划": "计画", "气候变化": "气候变迁"}
+_TAIWAN = re.compile("|".join(_SAID))
+
+
+_NAME, _TOPIC = 1, 2
+
+
+def _bits(mask: int) -> Iterator[int]:
+    while mask:
+        yield mask & -mask
+        mask &= mask - 1
 
 
 def _place(group: Group) -> str:

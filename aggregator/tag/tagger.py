@@ -110,17 +110,19 @@ class Tagger:
                 place += 1
             if found[place].start <= hit[0]:
                 found[place].hits.append(hit)
-        elsewhere, denial = self._lexicon.concept["elsewhere"], self._lexicon.concept["denied"]
+        concept = self._lexicon.concept
+        elsewhere, denial, asked = concept["elsewhere"], concept["denied"], concept["asked"]
         for one in found:
             for _start, _end, mask in one.hits:
                 one.words |= mask
             piece = text[one.start : one.end]
             one.latin = piece.isascii()
-            one.question = piece.rstrip("\"'”’」』）)").endswith(_QUESTIONS)
+            one.question = piece.rstrip("\"'”’」』）)").endswith(_QUESTIONS) or bool(one.words & asked)
             one.item = bool(_ITEM.match(text, one.start)) and (not one.start or text[one.start - 1] == "\n")
             one.breaks = not one.in_title and _is_break(one, text, elsewhere)
+            one.said = one.words
             if one.words & denial:
-                _deny(one, text, denial, self._lexicon.concept["denied_back"])
+                _deny(one, text, denial, concept["denied_back"])
         return found
 
     # --- clauses ----------------------------------------------------------------------------------------------------
@@ -227,7 +229,7 @@ class Tagger:
                 "a look-alike's name: the words in it identify nothing",
             )
         for known in self._lexicon.agreements:
-            if early(published, known) and any(one.words & known.named for one in reading.sentences):
+            if early(published, known) and any(one.said & known.named for one in reading.sentences):
                 yield Near(known.agreement.id, "", "named, but the article is dated before it was published")
         masks = [one.words for one in reading.sentences]
         words = _sum(masks) | _sum(one.denied for one in reading.sentences)
@@ -290,7 +292,7 @@ def _is_break(one: Sentence, text: str, elsewhere: int) -> bool:
     return any(mask & elsewhere and start - one.start <= 3 for start, _end, mask in one.hits)  # noqa: PLR2004 - its start
 
 
-_ITEM = re.compile(r"\d{1,2}[.、)）]|[①-⑳]|[一二三四五六七八九十]{1,3}[、.]")
+_ITEM = re.compile(r"\d{1,2}[.、)）]|[①-⑳]|[一二三四五六七八九十]{1,3}[、.]|[\u4e00-\u9fff]{2,4}[|丨]")
 _PARTS = "，,；;：:。—"
 
 
@@ -298,14 +300,13 @@ def _deny(one: Sentence, text: str, denial: int, backward: int) -> None:
     """Take the words of a denied part of a sentence out of it: from the mark before the denial to the one after;
     in English from the denial itself, unless it looks back (`is not mentioned`).
     """
-    denied = []
-    for start, end, mask in one.hits:
-        if mask & denial:
-            denied.append(_denied(text, one, (start, end), backward=bool(mask & backward)))
+    denials = [(s, e, _denied(text, one, (s, e), backward=bool(m & backward))) for s, e, m in one.hits if m & denial]
     kept, gone = [], 0
     for hit in one.hits:
-        if any(left <= hit[0] and hit[1] <= right for left, right in denied) and not hit[2] & denial:
-            gone |= hit[2]
+        start, end, mask = hit
+        # A phrase that holds the denial (`does not reach`) says what it says.
+        if any(a <= start and end <= b and not (start <= s and e <= end) for s, e, (a, b) in denials):
+            gone |= mask
         else:
             kept.append(hit)
     one.hits = kept
@@ -325,7 +326,7 @@ def _denied(text: str, one: Sentence, denial: tuple[int, int], *, backward: bool
     left = left if left >= 0 else one.start
     marks: tuple[str, ...] = tuple(_PARTS)
     if text[start].isascii():
-        marks = (",", ";") if _SUBORDINATE.search(text, left, start) else (";", " but ", " though ")
+        marks = (",", ";") if backward or _SUBORDINATE.search(text, left, start) else (";", " but ", " though ")
         left = left if backward else start
     ends = [text.find(mark, end, one.end) for mark in marks]
     return left, min((place for place in ends if place >= 0), default=one.end)
