@@ -47,6 +47,9 @@ from aggregator.tag_review import judged
 GROUP = 64
 """Feeds in one transaction at the most: a commit costs the same for one feed as for many."""
 
+TEXTS = 200
+"""Articles in one transaction: what relating them needs waits in memory, and other writers wait for the lock."""
+
 AHEAD = 96
 """Feeds asked for and not yet stored at the most: what they brought waits in memory."""
 
@@ -117,11 +120,21 @@ def _as_completed(asked: Iterator[Future[Brought]], stopped: Callable[[], bool])
     waiting = set(islice(asked, AHEAD))
     while waiting and not stopped():
         done, waiting = wait(waiting, timeout=0.5, return_when=FIRST_COMPLETED)
-        ready = [future.result() for future in done]
-        for start in range(0, len(ready), GROUP):
-            yield ready[start : start + GROUP]
-        ready.clear()
+        yield from _groups([future.result() for future in done])
+        done.clear()
         waiting |= set(islice(asked, AHEAD - len(waiting)))
+
+
+def _groups(ready: list[Brought]) -> Iterator[list[Brought]]:
+    """Cut into transactions of at most GROUP feeds, and no more feeds than bring TEXTS articles."""
+    group: list[Brought] = []
+    while ready:
+        group.append(ready.pop())
+        if len(group) == GROUP or sum(len(brought.articles) for brought in group) >= TEXTS:
+            yield group
+            group = []
+    if group:
+        yield group
 
 
 def _undisturbed(group: list[Brought], parts: Parts) -> list[Brought]:
