@@ -42,6 +42,7 @@ from aggregator.model import (
 from aggregator.relate import relate
 from aggregator.store import articles, feeds, prune, tags
 from aggregator.store.archive import Archive
+from aggregator.tag_review import judged
 
 GROUP = 64
 """Feeds in one transaction at the most: a commit costs the same for one feed as for many."""
@@ -347,13 +348,22 @@ class Filing:
         unchanged = len(decisions) - len(new) - len(revised)
         return Admitted(tuple(newest.values()), len(new), len(revised), unchanged)
 
+    def _tagged(self, stored: Sequence[Article], tag: Tagging) -> Iterator[tuple[ArticleId, Tags]]:
+        """The tags of each article; what an analyst said of an earlier revision's tag holds for the new one."""
+        revised = [article.id for article in stored if article.revision > 1]
+        said = tags.said_of(self.connection, revised)
+        old = tags.of(self.connection, list(said))
+        for article in stored:
+            found = tag(article)
+            yield article.id, judged(found, said[article.id], old.get(article.id)) if article.id in said else found
+
     def file(self, tag: Tagging) -> frozenset[int]:
         """Index, tag and relate everything admitted; the ids of those that turned out to be reprints."""
         stored = tuple(self.fresh.values())
         if not stored:
             return frozenset()
         self.texts.write(self.connection)
-        tags.put(self.connection, ((article.id, tag(article)) for article in stored))
+        tags.put(self.connection, self._tagged(stored, tag))
         return relate(self.connection, stored, self.now)
 
 
