@@ -40,7 +40,7 @@ MODES = {
     "random": Mode(200, 6, ("--tmin", "0.3", "--tmax", "3")),
     "sweep": Mode(10_000, 4, ("--tmax", "4", "--nfeeds", "1")),
     "torn": Mode(60, 3, ("--tmax", "5", "--nfeeds", "1")),
-    "powerloss": Mode(17, 2, ("--tmax", "8")),
+    "powerloss": Mode(17, 2, ("--tmin", "3", "--tmax", "8")),
     "enospc": Mode(20, 2, ("--tmax", "6", "--nfeeds", "1")),
     "eio": Mode(20, 2, ("--tmax", "6", "--nfeeds", "1")),
     "full": Mode(20, 2, ()),
@@ -75,6 +75,7 @@ def fitted(folder: Path) -> Path:
     source = source.replace(
         "o.settle=min(s,3)", "o.settle=s"
     )  # a loaded machine starts Python in more than three seconds
+    source = source.replace("RND.uniform(.5,o.tmax)", "RND.uniform(o.tmin,o.tmax)")  # late enough to have written
     (crash / "harness.py").write_text(source, encoding="utf-8")
     for name in ("chaos_server.py", "chaos_smtp.py"):
         (folder / name).symlink_to(SHARED / "chaos" / name)

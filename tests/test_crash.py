@@ -13,7 +13,8 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.mark.parametrize(
-    ("mode", "rounds", "options"), [("random", 3, ("--tmin", "1", "--tmax", "4")), ("powerloss", 1, ("--tmax", "6"))]
+    ("mode", "rounds", "options"),
+    [("random", 3, ("--tmin", "1", "--tmax", "4")), ("powerloss", 1, ("--tmin", "6", "--tmax", "8"))],
 )
 def test_no_invariant_is_violated(
     shared: Path, tmp_path: Path, mode: str, rounds: int, options: tuple[str, ...]
