@@ -56,7 +56,7 @@ class Count:
         except AggregatorError as error:
             if not str(error).strip():
                 self.losses.append(f"{name}: refused without a word")
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is what is looked for
             self.crashes.append(f"{name}: {type(error).__name__}: {error}"[:200])
         if time.monotonic() - began > SLOW:
             self.hangs.append(name)
@@ -113,7 +113,7 @@ def configuration(corpus: Path, count: Count) -> None:
         if path.suffix == ".opml":
             count.run(path.name, lambda data=data: opml.read_opml(data))
         else:
-            count.run(path.name, lambda data=data, path=path: settings.load(path, {}))
+            count.run(path.name, lambda path=path: settings.load(path, {}))
 
 
 def tables(corpus: Path, folder: Path, count: Count) -> None:
