@@ -28,6 +28,7 @@ from aggregator.store.outbox import Covered, Mail
 from aggregator.store.subscribers import ACTIVE, PAUSED, Subscriber
 
 GIVE_UP = timedelta(days=1)
+SETUP_PAUSE = timedelta(minutes=5)
 LONGEST_WAIT = timedelta(hours=1)
 REPEATS = 1
 """How often a mail that was handed over without an answer is sent again: a server that keeps doing that keeps the
@@ -70,10 +71,11 @@ def write_due(
     """
     done = done or Delivered()
     with desk.archive.reading() as connection:
+        held = outbox.remembered(connection, "writing held")
         active = subscribers.every(connection, ACTIVE)
         unsent = outbox.unsent(connection)
     due = [(one, slot) for one in active if (slot := now if one.address in early else due_slot(one, now)) is not None]
-    if not due:
+    if not due or (held and datetime.fromisoformat(held) > now):
         return done
     starts = [unsent.get(one.id, (one.after_id, one.since)) for one, _slot in due]
     with desk.archive.writing() as connection:
@@ -84,9 +86,19 @@ def write_due(
         try:
             done.written += _write(desk, read, one, slot, now)
         except (MailError, UsageError) as error:
+            if isinstance(error, MailError) and not error.permanent:  # a template, say: everybody's, not this one's
+                _hold_writing(desk, str(error), now, done)
+                break
             _set_aside(desk, one, str(error), now)
             done.notes.append(f"{one.address} is paused: {error}")
     return done
+
+
+def _hold_writing(desk: Desk, error: str, now: datetime, done: Delivered) -> None:
+    """A fault of the set-up is said once in a while, and nothing is written until then."""
+    with desk.archive.writing() as connection:
+        outbox.remember(connection, "writing held", (now + SETUP_PAUSE).isoformat())
+    done.notes.append(f"no digest can be written: {error}")
 
 
 def due_slot(one: Subscriber, now: datetime) -> datetime | None:

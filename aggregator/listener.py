@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Self
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from aggregator import log
@@ -58,7 +58,9 @@ def routed(routes: Routes, method: str, path: str) -> Handler | None:
     method = "GET" if method == "HEAD" else method
     if (method, path) in routes:
         return routes[method, path]
-    below = [place for asked, place in routes if asked == method and place.endswith("*") and path.startswith(place[:-1])]
+    below = [
+        place for asked, place in routes if asked == method and place.endswith("*") and path.startswith(place[:-1])
+    ]
     return routes[method, max(below, key=len)] if below else None
 
 
@@ -77,7 +79,7 @@ class Listener:
         self.port: int = self._server.server_address[1]
         self._thread = threading.Thread(target=self._server.serve_forever, name="listener", daemon=True)
 
-    def __enter__(self) -> Listener:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -135,7 +137,7 @@ class _Exchange(BaseHTTPRequestHandler):
         """Answer."""
         self._answer()
 
-    do_HEAD = do_POST = do_GET
+    do_HEAD = do_POST = do_GET  # noqa: N815 - the standard library's names
 
     def _answer(self) -> None:
         parts = urlsplit(self.path)

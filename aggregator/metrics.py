@@ -69,16 +69,24 @@ class Metrics:
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
 
     def __post_init__(self) -> None:
-        where = {"registry": self.registry}
-        self.polls = Counter("aggregator_polls", "Polls by feed and how they ended.", ("feed", "status"), **where)
-        self.entries = Counter("aggregator_entries", "Entries by what became of them.", ("outcome",), **where)
-        self.failures = Counter("aggregator_failures", "Failed polls by kind of failure.", ("kind",), **where)
-        self.jobs = Counter("aggregator_jobs", "Turns of jobs by how they ended.", ("job", "outcome"), **where)
-        self.took = Histogram(
-            "aggregator_job_seconds", "How long turns of jobs took.", ("job",), buckets=(0.1, 1, 10, 60, 600), **where
+        where = self.registry
+        self.polls = Counter(
+            "aggregator_polls", "Polls by feed and how they ended.", ("feed", "status"), registry=where
         )
-        self.paused = Gauge("aggregator_paused", "1 while polling stands still because the disk is full.", **where)
-        self.started = Gauge("aggregator_start_time_seconds", "When the daemon started.", **where)
+        self.entries = Counter("aggregator_entries", "Entries by what became of them.", ("outcome",), registry=where)
+        self.failures = Counter("aggregator_failures", "Failed polls by kind of failure.", ("kind",), registry=where)
+        self.jobs = Counter("aggregator_jobs", "Turns of jobs by how they ended.", ("job", "outcome"), registry=where)
+        self.took = Histogram(
+            "aggregator_job_seconds",
+            "How long turns of jobs took.",
+            ("job",),
+            buckets=(0.1, 1, 10, 60, 600),
+            registry=where,
+        )
+        self.paused = Gauge(
+            "aggregator_paused", "1 while polling stands still because the disk is full.", registry=where
+        )
+        self.started = Gauge("aggregator_start_time_seconds", "When the daemon started.", registry=where)
         self.registry.register(_Archive(self.read))
 
     def count(self, report: PollReport) -> None:

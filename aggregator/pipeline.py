@@ -43,9 +43,13 @@ from aggregator.model import (
 from aggregator.relate import relate
 from aggregator.store import articles, feeds, prune, tags
 from aggregator.store.archive import Archive
+from aggregator.tag_review import judged
 
 GROUP = 64
 """Feeds in one transaction at the most: a commit costs the same for one feed as for many."""
+
+TEXTS = 200
+"""Articles in one transaction: what relating them needs waits in memory, and other writers wait for the lock."""
 
 AHEAD = 96
 """Feeds asked for and not yet stored at the most: what they brought waits in memory."""
@@ -176,11 +180,21 @@ def _as_completed(asked: Iterator[Future[Brought]], stopped: Callable[[], bool])
     waiting = set(islice(asked, AHEAD))
     while waiting and not stopped():
         done, waiting = wait(waiting, timeout=0.5, return_when=FIRST_COMPLETED)
-        ready = [future.result() for future in done]
-        for start in range(0, len(ready), GROUP):
-            yield ready[start : start + GROUP]
-        ready.clear()
+        yield from _groups([future.result() for future in done])
+        done.clear()
         waiting |= set(islice(asked, AHEAD - len(waiting)))
+
+
+def _groups(ready: list[Brought]) -> Iterator[list[Brought]]:
+    """Cut into transactions of at most GROUP feeds, and no more feeds than bring TEXTS articles."""
+    group: list[Brought] = []
+    while ready:
+        group.append(ready.pop())
+        if len(group) == GROUP or sum(len(brought.articles) for brought in group) >= TEXTS:
+            yield group
+            group = []
+    if group:
+        yield group
 
 
 def _undisturbed(group: list[Brought], parts: Parts) -> list[Brought]:
@@ -394,13 +408,22 @@ class Filing:
         unchanged = len(decisions) - len(new) - len(revised)
         return Admitted(tuple(newest.values()), len(new), len(revised), unchanged)
 
+    def _tagged(self, stored: Sequence[Article], tag: Tagging) -> Iterator[tuple[ArticleId, Tags]]:
+        """The tags of each article; what an analyst said of an earlier revision's tag holds for the new one."""
+        revised = [article.id for article in stored if article.revision > 1]
+        said = tags.said_of(self.connection, revised)
+        old = tags.of(self.connection, list(said))
+        for article in stored:
+            found = tag(article)
+            yield article.id, judged(found, said[article.id], old.get(article.id)) if article.id in said else found
+
     def file(self, tag: Tagging) -> frozenset[int]:
         """Index, tag and relate everything admitted; the ids of those that turned out to be reprints."""
         stored = tuple(self.fresh.values())
         if not stored:
             return frozenset()
         self.texts.write(self.connection)
-        tags.put(self.connection, ((article.id, tag(article)) for article in stored))
+        tags.put(self.connection, self._tagged(stored, tag))
         return relate(self.connection, stored, self.now)
 
 
@@ -413,6 +436,4 @@ def decide(connection: sa.Connection, feed: str, arrived: Sequence[Article]) -> 
     known = articles.known(connection, feed, wanted.guids, wanted.urls, wanted.keys)
     removed = prune.known(connection, feed, wanted.guids, wanted.urls, wanted.keys)
     decisions = identity.decide(arrived, [*known, *removed], lambda of: articles.text_of(connection, of))
-    return [
-        replace(one, arrival=Arrival.UNCHANGED) if one.of is not None and one.of < 0 else one for one in decisions
-    ]
+    return [replace(one, arrival=Arrival.UNCHANGED) if one.of is not None and one.of < 0 else one for one in decisions]

@@ -60,7 +60,7 @@ def why(desk: Desk, mailed: Mail, article: int, now: datetime) -> str:
             return f"Article {article} is not in the archive."
         told = {each.article_id: each for each in outbox.covered(connection, mailed.id)}
         if article in told:
-            clauses = ", ".join(told[article].evidence) or "what was asked for"
+            clauses = ", ".join(sorted(told[article].evidence, key=desk.names.order)) or "what was asked for"
             how = "named in it" if told[article].shown else "only counted in it, because it would have become too long"
             return f"Article {article} was {how}: it matched {clauses}."
         if article <= mailed.after_id:

@@ -6,7 +6,7 @@ Reads through `store.numbers`, arranges with `report`; nothing here writes.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
@@ -74,24 +74,35 @@ def coverage(
     clauses = build.clause_names(agreement, known, (clause for clause, _key in cells))
     downs = numbers.downs(connection, period)
     if by == "outlet":
-        totals = {one.name: one.articles for one in numbers.counts(connection, "outlet", inside)}
         outlets = set(base.outlets) or numbers.known_outlets(connection)
-        totals = dict.fromkeys(outlets, 0) | totals
+        totals = dict.fromkeys(outlets, 0) | numbers.read_by(connection, by, inside)
         return build.matrix_by_outlet(agreement, clauses, cells, totals, downs, period)
     if base.outlets:
         downs = [down for down in downs if down.outlet in base.outlets]
-    read = numbers.read_by_step(connection, by, inside)
+    read = numbers.read_by(connection, by, inside)
     return build.matrix_by_time(agreement, clauses, cells, read, downs, period, by)
 
 
-def timeline(connection: sa.Connection, subject: str, unit: str | None, period: Period, base: Filters) -> Timeline:
-    """A clause or an agreement over time; the unit that fits the period when none is given."""
+def timeline(
+    connection: sa.Connection,
+    subject: str,
+    unit: str | None,
+    period: Period,
+    base: Filters,
+    read: Mapping[str, int] | None = None,
+) -> Timeline:
+    """A clause or an agreement over time; the unit that fits the period when none is given.
+
+    `read` spares counting all articles by the unit once more.
+    """
     unit = unit or steps.unit_for(period)
     inside = replace(base, since=period.since, until=period.until)
     downs = numbers.downs(connection, period)
     if base.outlets:
         downs = [down for down in downs if down.outlet in base.outlets]
-    return build.timeline(subject, unit, numbers.timeline(connection, subject, unit, inside), downs, period)
+    if read is None:
+        read = numbers.read_by(connection, unit, inside)
+    return build.timeline(subject, unit, numbers.timeline(connection, subject, unit, inside, read), downs, period)
 
 
 def checked_clause(connection: sa.Connection, catalogue: Catalogue, clause: str) -> ClauseName:
@@ -186,10 +197,11 @@ def report(  # the one place that says what stands in a report, in the order of 
     wanted = base.agreements or tuple(one.id for one in reversed(catalogue.agreements))
     unfiltered = replace(base, agreements=(), clauses=())
     total = len(wanted) + 2
+    frame = _Frame.of(connection, catalogue, period, unfiltered)
     parts = []
     for done, agreement in enumerate(wanted):
         say(done, total, agreement)
-        parts.append(_agreement(connection, catalogue, agreement, period, unfiltered))
+        parts.append(frame.agreement(agreement))
     say(len(wanted), total, "stories")
     chosen, number = numbers.top_stories(connection, inside, STORIES)
     stories = tuple(comparison(connection, catalogue, one) for one in chosen)
@@ -210,38 +222,46 @@ def report(  # the one place that says what stands in a report, in the order of 
     )
 
 
-def _agreement(
-    connection: sa.Connection, catalogue: Catalogue, agreement: str, period: Period, base: Filters
-) -> AgreementPart:
-    found = coverage(connection, catalogue, agreement, "outlet", period, base)
-    inside = replace(base, since=period.since, until=period.until)
-    known = catalogue.agreement(agreement)
-    spoken = [clause for clause in found.clauses if found.of(clause)]
-    clauses = {one.name: one for one in numbers.counts(connection, "clause", inside)}
-    count = next((one for one in numbers.counts(connection, "agreement", inside) if one.name == agreement), None)
-    return AgreementPart(
-        agreement,
-        known.name if known else {"en": agreement},
-        count or Count(agreement, 0),
-        replace(found, columns=found.columns[:COLUMNS]),
-        timeline(connection, agreement, None, period, base),
-        tuple(_page(connection, clause, clauses, period, base) for clause in spoken),
-        tuple(clause for clause in found.clauses if not found.of(clause)),
-        len(found.columns[COLUMNS:]),
-    )
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """What all agreements and clauses of a report share, counted once."""
 
+    connection: sa.Connection
+    catalogue: Catalogue
+    period: Period
+    base: Filters
+    read: Mapping[str, int]
+    agreements: Mapping[str, Count]
+    clauses: Mapping[str, Count]
 
-def _page(
-    connection: sa.Connection, clause: ClauseName, counted: dict[str, Count], period: Period, base: Filters
-) -> ClausePage:
-    inside = replace(base, since=period.since, until=period.until)
-    voices = numbers.voices(connection, clause.id, inside, CANDIDATES)
-    shown = build.one_a_text(voices, VOICES)
-    count = counted.get(clause.id) or Count(clause.id, len(voices))
-    return ClausePage(
-        clause,
-        count,
-        timeline(connection, clause.id, None, period, base),
-        shown,
-        max(count.articles - sum(voice.stands_for for voice in shown), 0),
-    )
+    @classmethod
+    def of(cls, connection: sa.Connection, catalogue: Catalogue, period: Period, base: Filters) -> _Frame:
+        inside = replace(base, since=period.since, until=period.until)
+        counted = [numbers.counts(connection, by, inside) for by in ("agreement", "clause")]
+        agreements, clauses = ({one.name: one for one in counts} for counts in counted)
+        read = numbers.read_by(connection, steps.unit_for(period), inside)
+        return cls(connection, catalogue, period, inside, read, agreements, clauses)
+
+    def agreement(self, identity: str) -> AgreementPart:
+        found = coverage(self.connection, self.catalogue, identity, "outlet", self.period, self.base)
+        known = self.catalogue.agreement(identity)
+        return AgreementPart(
+            identity,
+            known.name if known else {"en": identity},
+            self.agreements.get(identity) or Count(identity, 0),
+            replace(found, columns=found.columns[:COLUMNS]),
+            self.timeline(identity),
+            tuple(self.page(clause) for clause in found.clauses if found.of(clause)),
+            tuple(clause for clause in found.clauses if not found.of(clause)),
+            len(found.columns[COLUMNS:]),
+        )
+
+    def page(self, clause: ClauseName) -> ClausePage:
+        voices = numbers.voices(self.connection, clause.id, self.base, CANDIDATES)
+        shown = build.one_a_text(voices, VOICES)
+        count = self.clauses.get(clause.id) or Count(clause.id, len(voices))
+        more = max(count.articles - sum(voice.stands_for for voice in shown), 0)
+        return ClausePage(clause, count, self.timeline(clause.id), shown, more)
+
+    def timeline(self, subject: str) -> Timeline:
+        return timeline(self.connection, subject, None, self.period, self.base, self.read)

@@ -64,16 +64,28 @@ def load_yaml(text: str, name: str) -> Loaded:
     """
     if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
         raise YamlProblem(f"{name}:1:1: the file is larger than {MAX_BYTES // 1_000_000} MB")
-    reader = _Reader(name, {})
     try:
-        data = reader.document(iter(YAML(typ="safe", pure=True).parse(text)))
+        return _read(text, name, pure=False)
+    except (YAMLError, ValueError):
+        # libyaml is twenty times as fast and knows YAML 1.1 alone; ruamel's own parser decides in doubt.
+        return _decided(text, name)
+
+
+def _read(text: str, name: str, *, pure: bool) -> Loaded:
+    reader = _Reader(name, {})
+    data = reader.document(iter(YAML(typ="safe", pure=pure).parse(text)))
+    return Loaded(name, data, reader.marks)
+
+
+def _decided(text: str, name: str) -> Loaded:
+    try:
+        return _read(text, name, pure=True)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f"{mark.line + 1}:{mark.column + 1}" if mark else "1:1"
         raise YamlProblem(f"{name}:{place}: {error.problem or error.context}") from None
     except (YAMLError, ValueError) as error:
         raise YamlProblem(f"{name}:1:1: {str(error).splitlines()[0]}") from None
-    return Loaded(name, data, reader.marks)
 
 
 @dataclass(frozen=True, slots=True)

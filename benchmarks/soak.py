@@ -80,13 +80,12 @@ class Press:
 def memory() -> int:
     """Bytes of this process that are in memory."""
     gc.collect()
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def handles() -> int:
     """Open files, sockets and pipes."""
-    return len(os.listdir("/proc/self/fd"))
+    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def soak(feeds: int, hours: int, folder: Path) -> dict[str, object]:
@@ -98,7 +97,7 @@ def soak(feeds: int, hours: int, folder: Path) -> dict[str, object]:
     archive = Archive.open(app.url, write=True)
     with ParserPool() as pool:
 
-        def parse(fetched, feed, at):
+        def parse(fetched, _feed, at):
             return pool.parse(fetched.body, content_type=fetched.content_type, url=fetched.url, timezone="UTC", now=at)
 
         parts = Parts(archive, press.fetch, parse, app.tagging(), lambda: now[0], workers=8)

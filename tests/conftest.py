@@ -14,8 +14,8 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from hypothesis import settings
 import sqlalchemy as sa
+from hypothesis import settings
 
 from aggregator.store.archive import Archive
 from aggregator.store.schema import article

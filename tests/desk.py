@@ -26,7 +26,7 @@ NAMES = Names(
 )
 EVERYTHING = Wants()
 RENDERER = digest.Renderer()
-QUICK = Patience(greeting=2, dialogue=2, after_data=2, stopping=0.2)
+QUICK = Patience(greeting=15, dialogue=15, after_data=15, stopping=0.2)
 
 
 class Clock:

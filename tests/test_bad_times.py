@@ -84,7 +84,9 @@ def test_a_lock_held_for_half_a_minute_is_waited_for(press: Press) -> None:
         "import sqlite3, sys, time; c = sqlite3.connect(sys.argv[1], isolation_level=None);"
         "c.execute('BEGIN EXCLUSIVE'); print('locked', flush=True); time.sleep(30); c.execute('ROLLBACK')"
     )
-    with subprocess.Popen([sys.executable, "-c", code, press.archive.name], stdout=subprocess.PIPE, text=True) as other:
+    with subprocess.Popen(
+        [sys.executable, "-c", code, press.archive.name], stdout=subprocess.PIPE, text=True
+    ) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == "locked\n"
         [report] = press.daemon.tick()
@@ -119,10 +121,15 @@ def test_a_full_disk_stops_polling_and_nothing_else(press: Press) -> None:
 
 def test_a_full_disk_is_named(press: Press) -> None:
     """The error says which archive and what to do."""
-    with pytest.raises(ArchiveFull, match=r"a\.db is full; nothing was written, make room"), press.archive.writing() as connection:
-        connection.exec_driver_sql("PRAGMA max_page_count=1")
-        for number in range(2000):
-            connection.execute(sa.text("INSERT INTO alarm VALUES(:k, :s, 'x')"), {"k": str(number), "s": "x" * 5000})
+
+    def fill() -> None:
+        with press.archive.writing() as connection:
+            connection.exec_driver_sql("PRAGMA max_page_count=1")
+            rows = [{"k": str(number), "s": "x" * 5000} for number in range(2000)]
+            connection.execute(sa.text("INSERT INTO alarm VALUES(:k, :s, 'x')"), rows)
+
+    with pytest.raises(ArchiveFull, match=r"a\.db is full; nothing was written, make room"):
+        fill()
 
 
 @pytest.mark.parametrize("jump", [timedelta(days=-1), timedelta(days=1), timedelta(days=-3650), timedelta(days=3650)])
@@ -222,5 +229,8 @@ def test_the_watchdog_is_told_while_jobs_make_progress(start_daemon, newsroom, t
 def test_every_connection_has_its_pragmas(press: Press) -> None:
     """In any thread: foreign keys, WAL and a time-out."""
     with press.archive.reading() as connection:
-        found = [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("foreign_keys", "journal_mode", "busy_timeout")]
+        found = [
+            connection.exec_driver_sql(f"PRAGMA {name}").scalar()
+            for name in ("foreign_keys", "journal_mode", "busy_timeout")
+        ]
     assert found == [1, "wal", 60_000]

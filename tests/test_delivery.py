@@ -14,7 +14,7 @@ from aggregator.errors import UsageError
 from aggregator.model import Article
 from aggregator.store import articles, feeds, outbox, subscribers, tags
 from aggregator.store.subscribers import Wants
-from tests.desk import START, html_of, join, mails, make_desk, put, tag, text_of
+from tests.desk import START, body_of, html_of, join, mails, make_desk, put, tag, text_of
 
 
 @pytest.fixture
@@ -212,6 +212,25 @@ def test_digest_that_could_not_leave_goes_into_the_next(desk):
     assert second.since == first.since
 
 
+def test_broken_template_holds_everybodys_digest(desk, tmp_path):
+    """A mistake in the operator's template pauses nobody: it is said, and the digests leave once it is mended."""
+    from aggregator import digest
+
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own/digest.txt").write_text("{% if %}")
+    broken = replace(desk, renderer=digest.Renderer(tmp_path / "own"))
+    for name in ("a", "b"):
+        join(desk, f"{name}@example.com")
+    put(desk)
+    desk.clock.go(days=1)
+    [note] = delivery.write_due(broken, desk.clock()).notes
+    assert "no digest can be written: the mail template" in note
+    assert delivery.write_due(broken, desk.clock.go(seconds=5)).notes == []
+    assert one_of(desk, "a@example.com").state == "active"
+    desk.clock.go(minutes=10)
+    assert write(desk) == 2
+
+
 # --- what changed -----------------------------------------------------------------------------------------------
 
 
@@ -360,8 +379,6 @@ def test_pages_change_nothing_on_get(desk):
     put(desk)
     desk.clock.go(days=1)
     write(desk)
-    from tests.desk import body_of
-
     header = body_of(desk, mails(desk)[0])["List-Unsubscribe"]
     path = header.partition(">")[0].partition("example.org")[2]
     page = opt_out.respond(desk, "GET", path, desk.clock())
@@ -434,6 +451,25 @@ def test_a_flood_is_cut_and_counted(desk):
     assert f"aggregator digest replay {delivery.reference(one.message_id)} --all" in text
     assert all(f"glasgow-2021/{clause} " in text for clause in range(1, 17))
     assert preview.whole(desk, one).omitted == 0
+
+
+def test_link_to_the_whole_digest(desk):
+    """With a public address the mail links to a page with everything in it; nobody can make such a link up."""
+    desk = replace(desk, public_url="https://news.example.org", limit=9000)
+    join(desk)
+    for number in range(60):
+        put(desk, title=f"Title number {number}")
+    desk.clock.go(days=1)
+    write(desk)
+    [one] = mails(desk)
+    html = html_of(desk, one) if body_of(desk, one).is_multipart() else text_of(desk, one)
+    path = html.partition("https://news.example.org/digest/")[2].split('"')[0].split()[0]
+    page = opt_out.respond(desk, "GET", f"/digest/{path}", desk.clock())
+    assert page.status == 200
+    assert all(f"Title number {number}<" in page.body for number in range(60))
+    assert "script" not in page.headers["Content-Security-Policy"]
+    wrong = path[:-1] + ("0" if path[-1] != "0" else "1")
+    assert opt_out.respond(desk, "GET", f"/digest/{wrong}", desk.clock()).status == 404
 
 
 def test_why_answers_for_every_article(desk):

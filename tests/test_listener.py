@@ -19,7 +19,9 @@ from aggregator.model import PollReport, PollStatus
 from aggregator.store.census import Census
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
-CENSUS = Census(7, {'港城"日报"': NOW - timedelta(hours=2)}, {"discusses": 3}, {"sent": 2}, 4, 1, NOW - timedelta(minutes=1))
+CENSUS = Census(
+    7, {'港城"日报"': NOW - timedelta(hours=2)}, {"discusses": 3}, {"sent": 2}, 4, 1, NOW - timedelta(minutes=1)
+)
 
 
 def seen() -> Reading:
@@ -65,7 +67,11 @@ def test_routes(listener: Listener) -> None:
     assert json.loads(ask(listener, "GET", "/echo?a=1&a=2")[1]) == ["GET", "/echo", {"a": "2"}, {}]
     assert json.loads(ask(listener, "POST", "/echo/x", "b=%E4%B8%AD")[1]) == ["POST", "/echo/x", {}, {"b": "中"}]
     assert ask(listener, "HEAD", "/echo") == (200, b"")
-    assert [ask(listener, *asked)[0] for asked in (("GET", "/no"), ("POST", "/echo"), ("DELETE", "/echo"))] == [404, 405, 501]
+    assert [ask(listener, *asked)[0] for asked in (("GET", "/no"), ("POST", "/echo"), ("DELETE", "/echo"))] == [
+        404,
+        405,
+        501,
+    ]
 
 
 def test_the_longest_route_answers() -> None:
@@ -84,7 +90,11 @@ def test_a_defect_is_500_and_says_nothing(listener: Listener) -> None:
 def test_bad_clients_do_no_harm(listener: Listener) -> None:
     """Silent connections, nonsense, endless headers and long bodies; the next one is served."""
     silent = [socket.create_connection(("127.0.0.1", listener.port)) for _ in range(3)]
-    for data in (b"\x00\xff nonsense\r\n\r\n", b"GET /echo HTTP/1.1\r\n" + b"A: b\r\n" * 500 + b"\r\n", b"GET " + b"/" * 70_000):
+    for data in (
+        b"\x00\xff nonsense\r\n\r\n",
+        b"GET /echo HTTP/1.1\r\n" + b"A: b\r\n" * 500 + b"\r\n",
+        b"GET " + b"/" * 70_000,
+    ):
         with socket.create_connection(("127.0.0.1", listener.port), timeout=30) as client:
             client.sendall(data)
             client.shutdown(socket.SHUT_WR)
@@ -135,7 +145,12 @@ def test_metrics_survive_an_archive_that_cannot_be_read() -> None:
 
 @pytest.mark.parametrize(
     ("read", "paused", "late", "status"),
-    [(seen, None, [], 200), (seen, "the disk is full", [], 503), (seen, None, ["poll hangs"], 503), (broken, None, [], 503)],
+    [
+        (seen, None, [], 200),
+        (seen, "the disk is full", [], 503),
+        (seen, None, ["poll hangs"], 503),
+        (broken, None, [], 503),
+    ],
 )
 def test_health(read, paused, late, status: int) -> None:
     """200 while all is well; 503 with the troubles named."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import signal
 import sqlite3
@@ -15,14 +16,14 @@ import sqlalchemy as sa
 
 from aggregator.errors import ArchiveError
 from aggregator.store import archive as module
-from aggregator.store import maintenance
+from aggregator.store import maintenance, search, views
 from aggregator.store.archive import Archive
-from aggregator.store.schema import HEAD, feed
+from aggregator.store.schema import HEAD, feed, metadata
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 
 # A second migration as it might come one day: a table, a column, and rows that are moved.
-NEXT = f'''
+NEXT = f"""
 import sqlalchemy as sa
 from alembic import op
 
@@ -36,7 +37,7 @@ def upgrade():
     op.execute("INSERT INTO extra(id, note) SELECT id, title FROM feed")
     op.execute("UPDATE feed SET colour = 'red'")
     op.create_index("ix_extra_note", "extra", ["note"])
-'''
+"""
 
 # Upgrades an archive and kills itself before the statement whose number it is given.
 KILLED = """
@@ -126,7 +127,7 @@ def test_restore_refuses_what_is_in_the_way_or_damaged(old: Path, tmp_path: Path
     target = tmp_path / "new.db"
     log = tmp_path / "new.db-wal"
     log.write_bytes(b"left over")
-    with pytest.raises(ArchiveError, match="new.db-wal exists; move it away first"):
+    with pytest.raises(ArchiveError, match=r"new\.db-wal exists; move it away first"):
         maintenance.restore(old, target)
     log.unlink()
     torn = tmp_path / "torn.db"
@@ -137,7 +138,7 @@ def test_restore_refuses_what_is_in_the_way_or_damaged(old: Path, tmp_path: Path
         maintenance.restore(torn, target)
     assert not target.exists()
     maintenance.restore(old, target)
-    with pytest.raises(ArchiveError, match="new.db exists"):
+    with pytest.raises(ArchiveError, match=r"new\.db exists"):
         maintenance.restore(old, target)
 
 
@@ -177,3 +178,48 @@ def test_repair_rebuilds_what_is_derived(old: Path, tmp_path: Path, command) -> 
     assert "1 stories have no article" in found.stderr
     assert command(*where, "archive", "check", "--repair").returncode == 0
     assert command(*where, "archive", "check").returncode == 0
+
+
+def _made(path: Path) -> dict[tuple[str, str], str]:
+    """Everything in a SQLite file by kind and name, its statement without white space and quotes."""
+    with sqlite3.connect(path) as connection:
+        rows = connection.execute("SELECT type, name, coalesce(sql, '') FROM sqlite_master").fetchall()
+    connection.close()
+    return {(kind, name): "".join(sql.replace('"', "").split()).lower() for kind, name, sql in rows}
+
+
+def test_the_migrations_make_what_the_schema_says(tmp_path: Path) -> None:
+    """Tables, columns, constraints, indexes, the search index and the views, statement by statement."""
+    Archive.open(str(tmp_path / "migrated.db"), write=True).close()
+    engine = sa.create_engine(f"sqlite:///{tmp_path / 'direct.db'}")
+    with engine.begin() as connection:
+        metadata.create_all(connection)
+        for statement in (*search.DDL, *views.ddl("sqlite")):
+            connection.exec_driver_sql(statement)
+    engine.dispose()
+    migrated, direct = _made(tmp_path / "migrated.db"), _made(tmp_path / "direct.db")
+    ours = {key: sql for key, sql in migrated.items() if "alembic" not in key[1]}
+    assert ours.keys() == direct.keys()
+    assert {key: (sql, direct[key]) for key, sql in ours.items() if _parts(sql) != _parts(direct[key])} == {}
+
+
+def _parts(sql: str) -> list[str]:
+    """The pieces between commas and brackets, in no order: constraints may stand in another one."""
+    return sorted(filter(None, re.split(r"[(),]", sql)))
+
+
+@pytest.mark.parametrize(
+    "dump", sorted((Path(__file__).parent / "archives").glob("*.sql")), ids=lambda dump: dump.stem
+)
+def test_every_released_schema_opens(dump: Path, tmp_path: Path, command) -> None:
+    """An archive of each release, upgraded where needed: sound, searchable, its tags and stories there."""
+    path = tmp_path / "released.db"
+    with sqlite3.connect(path) as connection:
+        connection.executescript(dump.read_text(encoding="utf-8"))
+    connection.close()
+    where = ("--archive", str(path))
+    assert command(*where, "archive", "upgrade").returncode == 0
+    checked = command(*where, "archive", "check")
+    assert (checked.returncode, checked.stderr) == (0, "")
+    assert "阳光之乡" in command(*where, "search", "甲烷", "--format", "json").stdout
+    assert "sunnylands-2023" in command(*where, "export", "--format", "jsonl", "--out", "-").stdout

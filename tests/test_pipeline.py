@@ -12,9 +12,22 @@ import sqlalchemy as sa
 
 from aggregator import pipeline
 from aggregator.errors import FetchError
-from aggregator.model import Article, Document, Feed, Fetched, PollReport, PollStatus, Tags, Validators
+from aggregator.model import (
+    Article,
+    ClauseId,
+    ClauseTag,
+    Document,
+    Evidence,
+    Feed,
+    Fetched,
+    PollReport,
+    PollStatus,
+    Relation,
+    Tags,
+    Validators,
+)
 from aggregator.parse import parse_feed
-from aggregator.store import articles, feeds
+from aggregator.store import articles, feeds, tags
 from aggregator.store.archive import Archive
 from aggregator.store.schema import article as table
 
@@ -215,3 +228,20 @@ def test_newest_first_is_by_publication(room: Newsroom, archive: Archive) -> Non
         order = [title for (title,) in connection.execute(sa.select(table.c.title).order_by(table.c.docid.desc()))]
     assert order == ["undated", "new", "old"]
     assert next(one for one in stored(archive) if one.title == "undated").date_note == "soon"
+
+
+def test_a_verdict_outlives_a_revision(room: Newsroom, archive: Archive) -> None:
+    """A tag that an analyst rejected does not come back with the outlet's next version."""
+    tag = ClauseTag(ClauseId("sunnylands-2023/10"), Relation.DISCUSSES, 0.9, (Evidence("text", 0, 2, "正文"),))
+    room.parts = replace(room.parts, tag=lambda _article: Tags(("sunnylands-2023",), (tag,)))
+    room.answers["one"] = document(("1", "甲", "正文一。"), ("2", "乙", "正文二。"))
+    room.poll()
+    first = stored(archive)[0]
+    with archive.writing() as connection:
+        tags.judge(connection, first.id, tag.clause, "reject", "only the lead names it", None, START)
+    room.answers["one"] = document(("1", "甲", "正文三。"), ("2", "乙", "正文四。"))
+    assert room.poll()["one"].revised == 2
+    with archive.reading() as connection:
+        found = tags.of(connection, [one.id for one in stored(archive)])
+    assert {identity: len(one.clauses) for identity, one in found.items()}.get(first.id, 0) == 0
+    assert sum(len(one.clauses) for one in found.values()) == 1

@@ -21,7 +21,9 @@ from aggregator.store.schema import article, tombstone
 
 START = datetime(2024, 1, 10, tzinfo=UTC)
 FEED = Feed("one", ("https://one.example/feed",), "头版", "港城日报")
-CLIMATE = "中美两国发表阳光之乡声明。声明说，双方将落实各自的国家甲烷行动计划，并启动“21世纪20年代强化气候行动工作组”。"
+CLIMATE = (
+    "中美两国发表阳光之乡声明。声明说，双方将落实各自的国家甲烷行动计划，并启动“21世纪20年代强化气候行动工作组”。"
+)
 
 
 class Press:

@@ -359,7 +359,7 @@ def test_figures_are_svg_with_text(desk: Desk) -> None:
     assert sum(word == "?" for word in words) == len(found.clauses)
     line = Timeline("x", "week", (Slot("2023-11-13", 3, 1, 0, 1, 9), Slot("2023-11-20", 0, 0, 0, 0, 0)))
     ET.fromstring(svg(figures.timeline(line, "a & b < c")))
-    assert figures.told(line) == "3 articles in 1 of 2 weeks, most in 2023-W46 (3). Nothing was read in 1 weeks."
+    assert figures.told(line) == "3 articles in 1 of 2 weeks, most in 2023-W46 (3). Nothing was read in 1 of them."
 
 
 @pytest.mark.parametrize("most", [1, 2, 5, 9, 10, 11, 99, 100, 12345])

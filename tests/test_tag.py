@@ -261,7 +261,7 @@ def noisy(mark: str, every: int):
     return alter
 
 
-@pytest.mark.parametrize("mark", [" ", "(lián)", "（hé / huò）", "\u200b", "\u3000", "·", "\u00ad", " (de) "])
+@pytest.mark.parametrize("mark", [" ", "(lián)", "（hé / huò）", "\u200b", "\u3000", "·", "\u00ad", " (de) ", "lián"])
 def test_noise_inside_words_changes_few_tags(mark: str) -> None:
     """A blank, a pinyin remark or an invisible character inside every third word changes at most 5 % of the tags."""
     assert changed(noisy(mark, 3)) <= 0.05

@@ -203,7 +203,13 @@ def history(app: App, address: str | None, limit: int, form: str) -> None:
     with app.archive().reading() as connection:
         one = found(connection, address) if address else None
         mails = outbox.history(connection, limit=limit, subscriber_id=one.id if one else None)
-    output.rows([_row(each) for each in mails], form)
+    rows = [_row(each) for each in mails]
+    if form == "table":  # what fits a screen; programs get the rest too
+        rows = [{name: value for name, value in row.items() if name not in _WIDE} for row in rows]
+    output.rows(rows, form)
+
+
+_WIDE = ("kind", "since", "tries", "message_id", "error")
 
 
 def _row(one: Mail) -> dict[str, Any]:

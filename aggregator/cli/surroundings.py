@@ -52,7 +52,9 @@ def clock(app: App) -> Iterator[Finding]:
     moment = now()
     last = _last_poll(app)
     if moment < RELEASED:
-        yield Finding("clock", Standing.TROUBLE, f"it shows {moment:%Y-%m-%d}; set it, `timedatectl set-ntp true` keeps it")
+        yield Finding(
+            "clock", Standing.TROUBLE, f"it shows {moment:%Y-%m-%d}; set it, `timedatectl set-ntp true` keeps it"
+        )
     elif last and last > moment:
         sentence = f"it is behind the archive, which was written at {last:%Y-%m-%d %H:%M} UTC; set it"
         yield Finding("clock", Standing.TROUBLE, sentence)
@@ -70,7 +72,8 @@ def _last_poll(app: App) -> datetime | None:
     if not has_archive(app):
         return None
     with app.archive().reading() as connection:
-        return connection.scalar(select(func.max(feed.c.last_poll, type_=feed.c.last_poll.type)))
+        found: datetime | None = connection.scalar(select(func.max(feed.c.last_poll, type_=feed.c.last_poll.type)))
+    return found
 
 
 def _synchronised() -> bool | None:
@@ -126,7 +129,9 @@ def mail_server(app: App) -> Iterator[Finding]:
     mail = app.settings.mail
     if mail.smtp_url is None:
         if mail.sender or mail.alerts:
-            yield Finding("mail", Standing.TROUBLE, "no mail server: set AGGREGATOR_SMTP_URL, such as smtp://user@host:587")
+            yield Finding(
+                "mail", Standing.TROUBLE, "no mail server: set AGGREGATOR_SMTP_URL, such as smtp://user@host:587"
+            )
         else:
             yield Finding("mail", Standing.NOTE, "no mail server, so no digests; AGGREGATOR_SMTP_URL names one")
         return
@@ -150,7 +155,9 @@ def fonts(_app: App) -> Iterator[Finding]:
     """Whether a font has Chinese characters, as charts need one."""
     found = _chinese_fonts()
     if found is None:
-        yield Finding("fonts", Standing.NOTE, "fontconfig is not there, so nobody can say; charts may show boxes for Chinese")
+        yield Finding(
+            "fonts", Standing.NOTE, "fontconfig is not there, so nobody can say; charts may show boxes for Chinese"
+        )
     elif found:
         yield Finding("fonts", Standing.FINE, f"Chinese: {found[0]}")
     else:

@@ -283,8 +283,8 @@ def add(
 
     if from_text:
         identity = identity or _id_of(file)
-        _title, text, _published = _article(str(file))
-        draft = _drafted(text, identity, name, published)
+        title, text, _published = _article(str(file))
+        draft = _drafted(f"{title}\n{text}", identity, name, published)
         read(draft, f"{identity}.yaml")
         file = out or app.feeds_path.parent / f"{identity}.yaml"
         if file.exists():

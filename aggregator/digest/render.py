@@ -71,7 +71,7 @@ class Renderer:
         except jinja2.TemplateError as error:
             where = getattr(error, "filename", None) or f"{template}.html"
             raise MailError(
-                f"the mail template {where}: {error}; mend it in mail.templates", permanent=True
+                f"the mail template {where}: {error}; mend it in mail.templates", permanent=False
             ) from error
         return line(str(subject), 120), _tidy(text), self._inliner.inline(html)
 

@@ -352,7 +352,7 @@ class Session:
         return self._masked(f"{code} {header_text(text)[:300]}".strip())
 
     def _said(self, error: Exception) -> str:
-        if self._late:
+        if self._late or isinstance(error, TimeoutError) or "timed out" in str(error):
             return "no answer in time" if not self._stopped() else "told to stop while waiting for an answer"
         if isinstance(error, smtplib.SMTPResponseException):
             return self._words(error.smtp_code, error.smtp_error)

@@ -240,13 +240,13 @@ def told(found: Timeline) -> str:
         return f"No article in {len(found.slots)} {found.unit}s."
     top = max(spoken, key=lambda slot: slot.articles)
     text = (
-        f"{found.articles} articles in {len(spoken)} of {len(found.slots)} {found.unit}s,"
+        f"{found.articles} article{'' if found.articles == 1 else 's'} in {len(spoken)} of {len(found.slots)} {found.unit}s,"
         f" most in {step_label(top.start, found.unit)} ({top.articles})."
     )
     partly = sum(1 for slot in found.slots if slot.down and slot.total)
     silent = sum(1 for slot in found.slots if not slot.total)
-    text += f" Some feeds were down in {partly} {found.unit}s." if partly else ""
-    return text + (f" Nothing was read in {silent} {found.unit}s." if silent else "")
+    text += f" Some feeds were down in {partly} of them." if partly else ""
+    return text + (f" Nothing was read in {silent} of them." if silent else "")
 
 
 def strip(feed: FeedHealth, period: Period, *, size: tuple[int, int] = (240, 16)) -> Figure:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -114,14 +115,21 @@ def decode(data: bytes) -> str:
 
 def read(text: str) -> Node | None:
     """The tree of a document, None when it holds nothing; raises Broken with everything that is wrong with its form."""
+    with suppress(YAMLError, ValueError, OverflowError, Broken):
+        # libyaml is twenty times as fast and knows YAML 1.1 alone; ruamel's own parser decides in doubt.
+        return _read(_Builder(), text, pure=False)
     builder = _Builder()
     try:
-        root = builder.document(iter(YAML(typ="safe", pure=True).parse(text)))
+        return _read(builder, text, pure=True)
     except MarkedYAMLError as wrong:
         raise Broken(*builder.mistakes, _syntax(wrong, text)) from None
     except (YAMLError, ValueError, OverflowError) as wrong:
         first = str(wrong).partition("\n")[0]
         raise Broken(*builder.mistakes, Mistake(1, 1, "", f"is not YAML: {first}")) from None
+
+
+def _read(builder: _Builder, text: str, *, pure: bool) -> Node | None:
+    root = builder.document(iter(YAML(typ="safe", pure=pure).parse(text)))
     if builder.mistakes:
         raise Broken(*builder.mistakes)
     return root
@@ -183,7 +191,7 @@ class _Builder:
         if event.ctag is not None and event.tag is not None:
             self.note(event, loc, f"the tag {event.tag} is not read here; write the plain value")
         if isinstance(event, events.ScalarEvent):
-            plain = event.style is None and event.value in _NULL
+            plain = not event.style and event.value in _NULL
             node.value = None if plain else _joined(event.value)
         elif isinstance(event, events.SequenceStartEvent):
             self.sequence(node, event, stream, loc)

@@ -390,7 +390,7 @@ def _set_pragmas(connection: sqlite3.Connection) -> None:
         "foreign_keys=ON",
         "journal_mode=WAL",
         "synchronous=NORMAL",
-        "cache_size=-65536",
+        "cache_size=-32768",
         "temp_store=MEMORY",
         "mmap_size=0",
     ):

@@ -17,11 +17,6 @@ from aggregator.store import postgres
 
 RETRY = 0.1
 """Seconds between two looks for a free slot; they go to whoever looks first."""
-DDL = (
-    "CREATE UNLOGGED TABLE host_turn(host text PRIMARY KEY,"
-    " next timestamptz NOT NULL DEFAULT '-infinity', held timestamptz)",
-)
-"""Run once by the migration, on PostgreSQL only; a server that crashes forgets a second of politeness."""
 
 _RESERVE = """
 INSERT INTO host_turn AS t (host, next) VALUES (%(host)s, clock_timestamp() + %(pause)s)

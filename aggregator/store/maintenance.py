@@ -123,9 +123,9 @@ def restore(source: Path, target: Path) -> None:
 
     A leftover log of a removed archive would be played into the new one, so it counts as an archive too.
     """
-    for place in (target, *(target.with_name(target.name + end) for end in ("-wal", "-shm", "-journal"))):
-        if place.exists():
-            raise ArchiveError(f"{place} exists; move it away first, a restore never overwrites")
+    for taken in (target, *(target.with_name(target.name + end) for end in ("-wal", "-shm", "-journal"))):
+        if taken.exists():
+            raise ArchiveError(f"{taken} exists; move it away first, a restore never overwrites")
     with closing_archive(source) as backup_archive, backup_archive.reading() as connection:
         damage = _file(connection, str(source))
     if damage:

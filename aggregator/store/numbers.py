@@ -128,8 +128,13 @@ def discussed(
     return {(row[0], row[1] or ""): row[2] for row in connection.execute(query)}
 
 
-def timeline(connection: sa.Connection, subject: str, unit: str, filters: Filters = EVERYTHING) -> dict[str, Slot]:
-    """First day of a step to what came in it: articles on a clause (`sunnylands-2023/10`) or agreement, and all articles."""
+def timeline(
+    connection: sa.Connection, subject: str, unit: str, filters: Filters, read: Mapping[str, int]
+) -> dict[str, Slot]:
+    """First day of a step to what came in it: articles on a clause (`sunnylands-2023/10`) or agreement, and all articles.
+
+    `read` is what `read_by` says of the unit.
+    """
     step = _step(connection, unit)
     if "/" in subject:
         meets = sa.and_(clause_tag.c.clause == subject, _DISCUSSES)
@@ -143,15 +148,14 @@ def timeline(connection: sa.Connection, subject: str, unit: str, filters: Filter
         .where(meets, condition(filters))
         .group_by(step)
     )
-    all_read = dict(read_by_step(connection, unit, filters))
-    found = {row[0]: Slot(*row, total=all_read.get(row[0], 0)) for row in connection.execute(query)}
-    return {start: Slot(start, 0, 0, 0, 0, number) for start, number in all_read.items()} | found
+    found = {row[0]: Slot(*row, total=read.get(row[0], 0)) for row in connection.execute(query)}
+    return {start: Slot(start, 0, 0, 0, 0, number) for start, number in read.items()} | found
 
 
-def read_by_step(connection: sa.Connection, unit: str, filters: Filters = EVERYTHING) -> dict[str, int]:
-    """First day of a step to how many articles of any subject came in it."""
-    step = _step(connection, unit)
-    query = sa.select(step, sa.func.count()).select_from(article).where(condition(filters)).group_by(step)
+def read_by(connection: sa.Connection, by: str, filters: Filters = EVERYTHING) -> dict[str, int]:
+    """Outlet, or first day of a step, to how many articles of any subject came of it."""
+    key = _key(connection, by)
+    query = sa.select(key, sa.func.count()).select_from(article).where(condition(filters)).group_by(key)
     return {row[0]: row[1] for row in connection.execute(query)}
 
 

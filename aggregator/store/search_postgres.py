@@ -5,7 +5,7 @@
     article_large  documents whose terms did not all fit
     article_slot   docids taken in a row, so that the next free one is found at once
 
-No extension is used. `find` and `hits` give what `lookup` gives on SQLite.
+The first migration makes them; no extension is used. `find` and `hits` give what `lookup` gives on SQLite.
 """
 
 from __future__ import annotations
@@ -24,17 +24,6 @@ from aggregator.store.lookup import NEWEST, Found, Hit
 from aggregator.store.plan import CANDIDATES
 from aggregator.store.plan_postgres import PostgresPlan, grams
 from aggregator.store.ranking import ordered
-
-DDL = (
-    "CREATE TABLE article_fts(docid bigint PRIMARY KEY, size integer NOT NULL, folded_title text, folded text,"
-    " terms tsvector NOT NULL)",
-    "CREATE INDEX ix_article_fts_terms ON article_fts USING gin(terms)",
-    'CREATE TABLE article_word(word text COLLATE "C" PRIMARY KEY, grams text[] NOT NULL)',
-    "CREATE INDEX ix_article_word_grams ON article_word USING gin(grams)",
-    "CREATE TABLE article_large(docid bigint PRIMARY KEY)",
-    "CREATE TABLE article_slot(home bigint PRIMARY KEY, next bigint NOT NULL)",
-)
-"""Run once by the migration, on PostgreSQL only."""
 
 SLOT = 4
 BATCH = 500
@@ -323,8 +312,10 @@ def hits(connection: sa.Connection, ids: Sequence[int]) -> list[Hit]:
 
 
 def _hit(row: Sequence[Any], clauses: tuple[str, ...], agreements: tuple[str, ...]) -> Hit:
-    *facts, story, original = row
-    return Hit(*facts, clauses, agreements, story, original)
+    identity, feed, outlet, title, url, lang, published, first_seen, text, story, original = row
+    return Hit(
+        identity, feed, outlet, title, url, lang, published, first_seen, text, clauses, agreements, story, original
+    )
 
 
 def _several(

@@ -59,6 +59,17 @@ def judge(
     )
 
 
+def said_of(connection: sa.Connection, ids: Sequence[int]) -> dict[int, dict[str, str]]:
+    """The verdicts on these articles, clause id to `confirm` or `reject`; articles without one are absent."""
+    found: dict[int, dict[str, str]] = {}
+    for start in range(0, len(ids), CHUNK):
+        columns = (clause_verdict.c.article_id, clause_verdict.c.clause, clause_verdict.c.verdict)
+        query = sa.select(*columns).where(clause_verdict.c.article_id.in_(ids[start : start + CHUNK]))
+        for identity, clause, verdict in connection.execute(query):
+            found.setdefault(identity, {})[clause] = verdict
+    return found
+
+
 def verdicts(connection: sa.Connection) -> list[Mapping[str, Any]]:
     """Every verdict: article_id, clause, verdict, reason, rule, at."""
     query = sa.select(clause_verdict).order_by(clause_verdict.c.clause, clause_verdict.c.article_id)

@@ -146,16 +146,18 @@ class Follow:
         current: set[int] = set()
         since = REACH + 1
         in_list = listed = False
+        base: set[int] = set()
         first = next(place for place, names in enumerate(self.named) if names)
         primary = self._primary()
         for place, sentence in enumerate(self.sentences):
             in_list = in_list or sentence.item
             if sentence.breaks or (sentence.item and listed and not self.named[place]):
-                current = set()
+                current = set() if sentence.breaks else base
             if self.named[place]:
                 before, current = current, self._turn(current, place, sentence)
-                # Named within an item of a list: the next item is about something else.
-                listed = in_list and (listed or current != before)
+                # Named within an item of a list: the next item is about what was talked about before the list.
+                if in_list and not listed and current != before:
+                    listed, base = True, before
                 since = 0
                 level = Level.NAMED
             else:

@@ -29,6 +29,10 @@ _NOISE = re.compile(
     f"|(?:(?<=[(（])|(?<=[{_BLANK}])[{_BLANK}]*[(（]){_PINYIN}(?:\\s*[/,，]\\s*{_PINYIN})*[)）](?:[{_BLANK}]+(?=[{_HAN_OR_MARK}]))?"
     f")|(?<=[ \n] ) *)"
 )
+# Pinyin without brackets between Han characters; only looked for where there is a letter with a tone.
+_TONES = "āáǎàēéěèīíǐìōóǒòūúǔùǖǘǚǜ"
+_TONE = re.compile(f"[{_TONES}]")
+_BARE = re.compile(f"{_NOISE.pattern}|(?<=[{CJK}])[a-z]{{0,3}}[{_TONES}][a-z]{{0,3}}(?=[{CJK}])")
 _SPACES = dict.fromkeys("-\u2010\u2011\u2012\u00a0", " ") | {"\u2019": "'"}
 
 
@@ -76,7 +80,7 @@ def view(text: str) -> View:
     if text.isascii() and "  " not in folded:
         return View(folded)
     pieces, starts, shifts, kept, last = [], [0], [0], 0, 0
-    for found in _NOISE.finditer(text):
+    for found in (_BARE if _TONE.search(text) else _NOISE).finditer(text):
         start, end = found.span()
         if start > last:
             pieces.append(folded[last:start])
