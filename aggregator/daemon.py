@@ -252,6 +252,7 @@ def run(app: App) -> None:
 
 
 def jobs(daemon: Daemon) -> list[Job]:
+    """What the daemon does; on PostgreSQL all but `poll` are jobs of the workers as they stand here."""
     return [
         Job("poll", daemon.tick, TICK, poll_limit(daemon.feeds, daemon.parts.workers)),
         Job("deliver", daemon.deliver, TICK, DELIVERY),
@@ -391,6 +392,7 @@ def routes(daemon: Daemon, runners: Sequence[Runner]) -> listener.Routes:
 
 
 def say_start(daemon: Daemon) -> None:
+    """The first lines of the log."""
     needing = [feed.id for feed in daemon.feeds if not feed.urls]
     log.info("started", archive=daemon.parts.archive.name, feeds=len(daemon.feeds), pid=os.getpid())
     if needing:
