@@ -100,9 +100,14 @@ def test_the_lock_has_one_holder(tmp_path: Path) -> None:
 def test_a_failed_block_writes_nothing(tmp_path: Path) -> None:
     """An exception inside `writing` rolls everything back."""
     archive = Archive.open(str(tmp_path / "a.db"), write=True)
-    with pytest.raises(RuntimeError), archive.writing() as connection:
-        connection.execute(sa.insert(feed).values(id="x"))
-        raise RuntimeError
+
+    def block() -> None:
+        with archive.writing() as connection:
+            connection.execute(sa.insert(feed).values(id="x"))
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        block()
     with archive.reading() as connection:
         assert connection.scalar(sa.select(sa.func.count()).select_from(feed)) == 0
 
