@@ -27,6 +27,7 @@ from aggregator.text import fold, language
 
 
 def texts(shared: Path) -> Iterator[str]:
+    """Every text of the posts."""
     for path in sorted((shared / "corpus/posts").rglob("*.md")):
         source = path.read_text(encoding="utf-8")
         title = re.search(r'(?m)^title: "(.*)"$', source)
@@ -38,6 +39,7 @@ def texts(shared: Path) -> Iterator[str]:
 
 
 def main() -> None:
+    """Count, and write the table."""
     counts: dict[str, Counter[int]] = {"zh": Counter(), "en": Counter()}
     totals: Counter[str] = Counter()
     for text in texts(Path(sys.argv[1])):

@@ -27,8 +27,54 @@ from aggregator.store.archive import Archive
 from tests.postgres import MISSING, start
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
-ZH = ["气候", "变化", "甲烷", "排放", "合作", "协议", "会谈", "代表团", "森林", "能源", "煤炭", "电力", "市场", "政策", "数据", "报告", "专家", "研究", "城市", "海洋", "北京", "华盛顿", "双方", "宣布", "声明", "目标"]
-EN = ["methane", "climate", "talks", "pledge", "forest", "energy", "coal", "power", "market", "policy", "data", "report", "experts", "study", "city", "ocean", "statement", "goal"]
+ZH = [
+    "气候",
+    "变化",
+    "甲烷",
+    "排放",
+    "合作",
+    "协议",
+    "会谈",
+    "代表团",
+    "森林",
+    "能源",
+    "煤炭",
+    "电力",
+    "市场",
+    "政策",
+    "数据",
+    "报告",
+    "专家",
+    "研究",
+    "城市",
+    "海洋",
+    "北京",
+    "华盛顿",
+    "双方",
+    "宣布",
+    "声明",
+    "目标",
+]
+EN = [
+    "methane",
+    "climate",
+    "talks",
+    "pledge",
+    "forest",
+    "energy",
+    "coal",
+    "power",
+    "market",
+    "policy",
+    "data",
+    "report",
+    "experts",
+    "study",
+    "city",
+    "ocean",
+    "statement",
+    "goal",
+]
 QUERIES = ("甲烷", "气候变化", "methane", "能源 市场", "thane", "代表团合作")
 
 
@@ -78,7 +124,10 @@ def main() -> None:
             began = time.monotonic()
             fill(first, count)
             print(f"{count:,} articles stored in {time.monotonic() - began:.0f} s, {first.size() / 1e6:.0f} MB")
-            with closing(Archive.target(server.empty())) as second, closing(Archive.target(str(folder / "b.db"))) as third:
+            with (
+                closing(Archive.target(server.empty())) as second,
+                closing(Archive.target(str(folder / "b.db"))) as third,
+            ):
                 there = _timed("SQLite to PostgreSQL", count, first, second)
                 back = _timed("PostgreSQL to SQLite", count, second, third)
                 print(f"PostgreSQL holds {second.size() / 1e6:.0f} MB, the copy back {third.size() / 1e6:.0f} MB")

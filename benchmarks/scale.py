@@ -48,7 +48,9 @@ class Cost:
 def measure(archive: Archive, count: int, rows: int) -> Cost:
     """The three costs, by CPU."""
     tagger = Tagger(catalogue.load(()))
-    parts = pipeline.Parts(archive, None, None, lambda one: tagger.tags(one.title, one.text, one.published), lambda: NOW)
+    parts = pipeline.Parts(
+        archive, None, None, lambda one: tagger.tags(one.title, one.text, one.published), lambda: NOW
+    )
     tagger.tags("warm", "up", None)
     brought = []
     for n, (title, text) in enumerate(texts(count)):
@@ -88,7 +90,9 @@ def _spent(work) -> float:
     return time.process_time() + cpu("postgres") - before
 
 
-def simulate(count: int, hours: float, new: float, threads: int, cost: Cost, seed: int = 1) -> tuple[float, float, float, float]:
+def simulate(
+    count: int, hours: float, new: float, threads: int, cost: Cost, seed: int = 1
+) -> tuple[float, float, float, float]:
     """One hour with so many feeds, polled every `hours`, that bring `new` articles each day.
 
     Gives polls a second, the writer's share of the hour, and the median and 99th percentile of the seconds from being

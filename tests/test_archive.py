@@ -103,9 +103,14 @@ def test_the_lock_has_one_holder(archive_url: str) -> None:
 def test_a_failed_block_writes_nothing(archive_url: str) -> None:
     """An exception inside `writing` rolls everything back."""
     archive = Archive.open(archive_url, write=True)
-    with pytest.raises(RuntimeError), archive.writing() as connection:
-        connection.execute(sa.insert(feed).values(id="x"))
-        raise RuntimeError
+
+    def block() -> None:
+        with archive.writing() as connection:
+            connection.execute(sa.insert(feed).values(id="x"))
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        block()
     with archive.reading() as connection:
         assert connection.scalar(sa.select(sa.func.count()).select_from(feed)) == 0
 

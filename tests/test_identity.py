@@ -18,6 +18,8 @@ DAY = datetime(2025, 1, 1, 12, tzinfo=UTC)
 
 @dataclass
 class Row:
+    """An article as a shelf keeps it."""
+
     id: int
     feed: str
     outlet: str
@@ -38,6 +40,7 @@ class Shelf:
     rows: list[Row] = field(default_factory=list)
 
     def poll(self, *arrivals: Article) -> tuple[int, int, int]:
+        """Decide on one document and carry it out; counts of new, revised and unchanged."""
         wanted = wanted_of(arrivals)
         known = [row for row in self.rows if self._may_match(row, wanted, arrivals[0].feed)]
         made: dict[int, Row] = {}
@@ -77,6 +80,7 @@ class Shelf:
 
 
 def entry(number, guid="", title=None, text="body", link="", feed="f", outlet="O", published=DAY, updated=None):
+    """One entry of a document."""
     link = f"https://example.com/a/{number}" if link == "" else link
     return Article(
         title=f"Article {number}" if title is None else title,
@@ -97,6 +101,7 @@ OTHER = "A museum in the north has shown its collection of old maps, which sailo
 
 
 def range5(**parts):
+    """Five entries, parts of them by number."""
     return [entry(n, **{name: part(n) for name, part in parts.items()}) for n in range(5)]
 
 

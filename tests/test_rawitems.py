@@ -30,7 +30,9 @@ def test_the_clock_in_a_head_does_not_matter() -> None:
     """Another lastBuildDate is the same frame; another title is not."""
     one, two = (rawitems.split(HEAD % n + item("a") + TAIL) for n in (1, 2))
     other = rawitems.split((HEAD % 1).replace(b"<title>t", b"<title>u") + item("a") + TAIL)
-    assert one and two and other
+    assert one
+    assert two
+    assert other
     assert one.frame == two.frame != other.frame
 
 

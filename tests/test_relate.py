@@ -42,6 +42,7 @@ MUSEUM = (
 
 
 def article(title, text, hours=0.0, outlet="A"):
+    """A new article some hours after the first."""
     return Article(
         title=title, html=text, text=text, feed=outlet, outlet=outlet, published=NOON + timedelta(hours=hours)
     )
@@ -60,6 +61,7 @@ SET = {
 
 @pytest.fixture
 def archive(archive_url):
+    """An empty archive."""
     return Archive.open(archive_url, write=True)
 
 
@@ -199,6 +201,7 @@ def test_stories_are_listed_with_voices_and_copies(archive):
 
 @pytest.fixture(scope="module")
 def seeds(shared):
+    """The seed files as articles."""
     from aggregator import dialects
     from aggregator.importing import prepared
 

@@ -37,14 +37,17 @@ TALKS_EN = (
 
 
 def of(one, other):
+    """The judgement on two texts."""
     return judge(fingerprint(one), fingerprint(other), lambda: (one, other))
 
 
 def meets(one, other):
+    """Whether two texts share a key, and so are compared at all."""
     return bool(set(fingerprint(one).keys) & set(fingerprint(other).keys))
 
 
 def noisy(text, dice):
+    """Characters inserted inside sentences."""
     chars = list(text)
     for _ in range(max(1, len(chars) // 40)):
         chars.insert(dice.randrange(len(chars) + 1), dice.choice(NOISE))
@@ -52,12 +55,14 @@ def noisy(text, dice):
 
 
 def attributed(text, dice):
+    """An attribution after each paragraph."""
     return "\n".join(
         f"{line}\n文章来自示例网-https://example.com/{dice.randrange(99999)}.html" for line in text.splitlines()
     )
 
 
 def advertised(text, dice):
+    """An advertisement among the paragraphs."""
     lines = text.splitlines()
     lines.insert(
         dice.randrange(len(lines) + 1),

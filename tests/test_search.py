@@ -358,9 +358,7 @@ def test_ties_take_no_longer_and_longer(shelf):
 
 def test_an_outlet_by_part_of_its_name(shelf):
     """Exactly so called first; else those whose name holds it, in any script; a note when there is none."""
-    archive = shelf(
-        [Doc("a", "b", outlet="中央社CNA"), Doc("a", "b", outlet="BBC"), Doc("a", "b", outlet="BBC 中文")]
-    )
+    archive = shelf([Doc("a", "b", outlet="中央社CNA"), Doc("a", "b", outlet="BBC"), Doc("a", "b", outlet="BBC 中文")])
     assert archive.find(parse("outlet:bbc", NOW)).ids == (2,)
     assert set(archive.find(parse("outlet:中文", NOW)).ids) == {3}
     assert archive.find(parse("outlet:cna", NOW)).ids == (1,)
