@@ -49,7 +49,9 @@ def document(*items: tuple[str, str, str]) -> bytes:
 
 
 REFUSE = {
-    "sqlite": ["CREATE TRIGGER refuse BEFORE INSERT ON article WHEN NEW.feed = 'bad' BEGIN SELECT RAISE(ABORT, 'no'); END"],
+    "sqlite": [
+        "CREATE TRIGGER refuse BEFORE INSERT ON article WHEN NEW.feed = 'bad' BEGIN SELECT RAISE(ABORT, 'no'); END"
+    ],
     "postgresql": ["ALTER TABLE article ADD CONSTRAINT refuse CHECK (feed <> 'bad')"],
 }
 
