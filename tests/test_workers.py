@@ -352,7 +352,7 @@ class Workers:
         self.running.append(subprocess.Popen(self.command, stderr=self.log, env=environ))
 
     def kill(self, which: int) -> None:
-        """kill -9, and another in its place."""
+        """Kill -9, and another in its place."""
         victim = self.running.pop(which)
         victim.kill()
         victim.wait()
