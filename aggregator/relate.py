@@ -158,21 +158,23 @@ def _likenesses(
 
 
 def _scores(pairs: Iterable[Pair], copies: Mapping[Pair, Likeness], known: Mapping[int, Trace]) -> dict[Pair, float]:
-    found = {}
+    found: dict[Pair, float] = {}
+    others: dict[int, list[int]] = defaultdict(list)
     for a, b in pairs:
         if a not in known or b not in known or abs(known[a].when - known[b].when) > story.WINDOW:
             continue
         if (likeness := copies.get((a, b))) and not likeness.excerpt:
             found[a, b] = SAME_TEXT
-            continue
-        score = story.attraction(known[a].face, known[b].face)
-        if score is None or score <= FLOOR:
-            continue
-        _, differ = reprint.conflicts(known[a].print, known[b].print)
-        if differ:
-            score = story.attraction(known[a].face, known[b].face, conflict=differ)
-        if score is not None and score > FLOOR:
-            found[a, b] = score
+        else:
+            others[b].append(a)
+    for b, near in others.items():
+        one = known[b]
+        for a, likely in zip(near, story.attractions(one.face, [known[a].face for a in near], FLOOR), strict=True):
+            if likely is not None and likely > FLOOR:
+                _, differ = reprint.conflicts(known[a].print, one.print)
+                score = likely + story.conflicting(known[a].face, one.face, differ)
+                if score > FLOOR:
+                    found[a, b] = score
     return found
 
 

@@ -28,7 +28,6 @@ from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -72,7 +71,8 @@ Hashes = npt.NDArray[np.uint32]
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
     """What is kept of a text. `keys` are signed 32-bit numbers; `sample` holds every small hash up to its largest
-    (all of them when `whole`); `slots` pairs the hash of a number's surroundings with that of the number.
+    (all of them when `whole`); `slots` joins the hash of a number's surroundings (the upper 16 bits, kept in
+    `places` too) with that of the number.
     """
 
     han: bool
@@ -80,14 +80,14 @@ class Fingerprint:
     keys: tuple[int, ...]
     sample: frozenset[int]
     whole: bool
-    slots: tuple[tuple[int, int], ...]
+    slots: frozenset[int]
+    places: frozenset[int]
 
     def packed(self) -> bytes:
         """About 700 bytes for a text of 1,000 characters."""
         words = [self.length << 2 | self.han << 1 | self.whole, len(self.sample), len(self.keys)]
         keys = (key + (1 << 31) for key in self.keys)
-        slots = (place << 16 | value for place, value in self.slots)
-        return array("I", [*words, *self.sample, *keys, *slots]).tobytes()
+        return array("I", [*words, *self.sample, *keys, *self.slots]).tobytes()
 
 
 def unpacked(data: bytes) -> Fingerprint:
@@ -101,7 +101,8 @@ def unpacked(data: bytes) -> Fingerprint:
         keys=tuple(key - (1 << 31) for key in words[3 + size : keys_end]),
         sample=frozenset(words[3 : 3 + size]),
         whole=bool(flags & 1),
-        slots=tuple((word >> 16, word & 0xFFFF) for word in words[keys_end:]),
+        slots=(slots := frozenset(words[keys_end:])),
+        places=frozenset([slot >> 16 for slot in slots]),
     )
 
 
@@ -118,17 +119,9 @@ class Likeness:
         return self.of_longer < PART * self.share
 
 
-class _Letters(dict[int, int | None]):
-    """A `str.translate` table: folds letters and digits, drops all else."""
-
-    def __missing__(self, code: int) -> int | None:
-        char = fold(chr(code))
-        kept = ord(char) if char.isalnum() else None
-        self[code] = kept
-        return kept
-
-
-_LETTERS = _Letters()
+_UNMET = 0xFFFFFFFF
+_LETTERS = np.full(0x110000, _UNMET, dtype=np.uint32)
+"""What each character is folded to, 0 for what is no letter or digit; filled in as characters are met."""
 
 
 def letters(text: str) -> str:
@@ -137,17 +130,37 @@ def letters(text: str) -> str:
     >>> letters("「氣候」 2,000 萬 ＣＯＰ")
     '气候2000万cop'
     """
-    return text.translate(_LETTERS)
+    folded = _folded(text)
+    return _text(folded[folded != 0])
+
+
+def _folded(text: str) -> Hashes:
+    """What each character is folded to, 0 for what is no letter or digit."""
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=_U32)
+    kept = _LETTERS[codes]
+    if (kept == _UNMET).any():
+        for code in set(codes[kept == _UNMET].tolist()):
+            char = fold(chr(code))
+            _LETTERS[code] = ord(char) if char.isalnum() else 0
+        kept = _LETTERS[codes]
+    return kept
+
+
+def _text(codes: Hashes) -> str:
+    return codes.tobytes().decode("utf-32-le", "surrogatepass")
 
 
 def fingerprint(text: str) -> Fingerprint:
     """The fingerprint of an article's plain text."""
-    said = letters(text)
-    codes = np.frombuffer(said.encode("utf-32-le", "surrogatepass"), dtype=_U32)
+    folded = _folded(text)
+    codes = folded[folded != 0]
+    said = _text(codes)
     han = bool(np.count_nonzero(codes > 0x2E7F) * 4 >= len(codes))
     small, large = _shingles(codes, han=han)
     sample, whole = _sample(small)
-    return Fingerprint(han, len(said), _keys(large, han=han), sample, whole, _slots(text, said, han=han))
+    slots = _han_slots(said) if han else _latin_slots(text, said, folded)
+    places = frozenset([slot >> 16 for slot in slots])
+    return Fingerprint(han, len(said), _keys(large, han=han), sample, whole, slots, places)
 
 
 def _shingles(codes: Hashes, *, han: bool) -> tuple[Hashes, Hashes]:
@@ -200,24 +213,35 @@ def _smallest(hashes: Hashes, size: int) -> list[int]:
     return found
 
 
-def _slots(text: str, said: str, *, han: bool) -> tuple[tuple[int, int], ...]:
-    """Each number with its surroundings, four characters before and two after; other numbers in them left out.
-
-    In a text of Latin letters names fill slots too (`the council of Geneva`), and surroundings are three times as long.
-    """
-    if not han:
-        text = _CREDIT.sub("", text)
-        return tuple(
-            (_short_hash(f"{before}#{letters(text[at.end() : at.end() + 8])[:6]}"), _short_hash(letters(at.group())))
-            for at in _NAME.finditer(text)
-            if len(before := letters(text[max(at.start() - 18, 0) : at.start()])[-12:]) >= 8
-        )
+def _han_slots(said: str) -> frozenset[int]:
+    """Each number with its surroundings, four characters before and two after; other numbers in them left out."""
     parts = _NUMBER.split(said[:-_CREDIT_LETTERS] if len(said) > 10 * _CREDIT_LETTERS else said)
-    return tuple(
-        (_short_hash(f"{parts[at - 1][-4:]}#{parts[at + 1][:2]}"), _short_hash(parts[at]))
+    return frozenset(
+        _slot(f"{parts[at - 1][-4:]}#{parts[at + 1][:2]}", parts[at])
         for at in range(1, len(parts), 2)
         if len(parts[at - 1]) >= 3
     )
+
+
+def _latin_slots(text: str, said: str, folded: Hashes) -> frozenset[int]:
+    """The same for Latin letters, where names fill slots too (`the council of Geneva`) and surroundings are three times
+    as long.
+    """
+    credit = _CREDIT.search(text)
+    last = credit.start() if credit else len(text)
+    letter = [0, *np.cumsum(folded != 0).tolist()]
+    slots = set()
+    for at in _NAME.finditer(text, 0, last):
+        start, end = letter[at.start()], letter[at.end()]
+        before = said[max(letter[max(at.start() - 18, 0)], start - 12) : start]
+        if len(before) >= 8:
+            after = said[end : min(letter[min(at.end() + 8, last)], end + 6)]
+            slots.add(_slot(f"{before}#{after}", said[start:end]))
+    return frozenset(slots)
+
+
+def _slot(surroundings: str, number: str) -> int:
+    return _short_hash(surroundings) << 16 | _short_hash(number)
 
 
 def _short_hash(said: str) -> int:
@@ -258,18 +282,9 @@ def _other_numbers(a: Fingerprint, b: Fingerprint, *, copy: bool) -> bool:
 
 def conflicts(a: Fingerprint, b: Fingerprint) -> tuple[int, int]:
     """How many surroundings hold the same number in both texts, and how many hold different ones."""
-    mine, theirs = _places(a.slots), _places(b.slots)
-    common = mine.keys() & theirs.keys()
-    agree = sum(1 for place in common if mine[place] & theirs[place])
-    return agree, len(common) - agree
-
-
-@lru_cache(maxsize=4096)
-def _places(slots: tuple[tuple[int, int], ...]) -> dict[int, set[int]]:
-    places: dict[int, set[int]] = {}
-    for place, value in slots:
-        places.setdefault(place, set()).add(value)
-    return places
+    common = len(a.places & b.places)
+    agree = len({slot >> 16 for slot in a.slots & b.slots}) if common else 0
+    return agree, common - agree
 
 
 def compare(one: str, other: str) -> Likeness | None:

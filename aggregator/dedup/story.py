@@ -3,10 +3,10 @@
     mine = face(title, text, when)        what is kept of an article
     attraction(mine, theirs)              above 0: more likely one event than not; None: nothing to go by
 
-The numbers in `_WEIGHTS` come from a logistic regression over labelled pairs of real articles
-(`benchmarks/duplicates.py --fit`): one event is told by what stands in title and lead, by names and other rare terms,
-by the same numbers and days, and by closeness in time; other numbers in the same surroundings tell of another day's
-bulletin. How rare a term is, is fixed (`frequencies.bin`, made by `benchmarks/frequencies.py`), never counted in the
+The numbers in `_WEIGHTS` come from a logistic regression over labelled pairs of real articles, with random pairs and
+synthetic articles of one vocabulary as further negatives: one event is told by what stands in title and lead, rare
+terms before common ones, by the same numbers and days, and by closeness in time; other numbers in the same
+surroundings tell of another day's bulletin. How rare a term is, is fixed (`frequencies.bin`, made by `benchmarks/frequencies.py`), never counted in the
 archive, so that the answer for two articles depends on these two alone.
 
 Across languages the terms differ, and only what both languages name is compared: people, places, bodies and subjects
@@ -19,12 +19,12 @@ import math
 import re
 import zlib
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from importlib.resources import files
-from itertools import accumulate, combinations, islice
+from itertools import accumulate, combinations
 
 import numpy as np
 import numpy.typing as npt
@@ -43,11 +43,12 @@ KEYS = 20
 """Terms of an article by which others find it: its weightiest."""
 NAMES_PAIRED, TELLING = 4, 2.5
 """Names whose pairs are keys, and the least weight of such a name."""
-RARE = 4.5
-"""Terms found in fewer than one of ninety articles."""
+FINE = 500
+"""Weights are kept in parts of so many, so that a face read again compares as when it was new."""
 
 _U32 = np.uint32
 Hashes = npt.NDArray[np.uint32]
+Floats = npt.NDArray[np.float64]
 _WORD = re.compile(r"[a-z][a-z'-]+|\d[\d,.]*\d|\d")
 _HAN_RUN = re.compile("[\u3400-\u9fff\uf900-\ufaff]+")
 _DAY = re.compile(r"(?<!\d)([0-3]?\d)日")
@@ -63,20 +64,23 @@ _DATELINE = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Face:
     """What is kept of an article to compare it.
 
-    `terms` are hashes with their weights in title and beginning, the weightiest first, `norm` the length of that vector; `title` the
-    hashes of the title's terms; `days` a bit for each day of the month named.
+    `terms` are the hashes of what title and beginning say, ascending, with their `weights` there, `norm` the length
+    of that vector; `title` is how rare each term is that stands in the title, 0 for the others. `weightiest` are the
+    terms to be found by; `days` has a bit for each day of the month named.
     """
 
     han: bool
     when: datetime
-    terms: dict[int, float]
+    terms: Hashes
+    weights: Floats
     norm: float
-    title: frozenset[int]
+    title: Floats
     title_weight: float
+    weightiest: tuple[int, ...]
     numbers: frozenset[int]
     title_numbers: frozenset[int]
     days: int
@@ -91,7 +95,7 @@ class Face:
         return (*self._term_keys(), *self._name_keys(han=not self.han))
 
     def _term_keys(self) -> list[int]:
-        return [term - (1 << 31) for term in islice(self.terms, KEYS)]
+        return [term - (1 << 31) for term in self.weightiest]
 
     def _name_keys(self, *, han: bool) -> list[int]:
         weights = catalogue()[2]
@@ -105,34 +109,33 @@ class Face:
 
     def packed(self) -> bytes:
         """About 1 KB; `when` is not in it."""
-        head = [
-            self.han,
-            round(self.norm * 1000),
-            self.days,
-            len(self.title),
-            len(self.numbers),
-            len(self.title_numbers),
-            len(self.names),
-        ]
-        words = [*head, *self.title, *self.numbers, *self.title_numbers, *self.names, *self.terms]
-        weights = array("H", [min(round(weight * 1000), 65535) for weight in self.terms.values()])
-        return array("I", words).tobytes() + weights.tobytes()
+        parts = (self.weightiest, self.numbers, self.title_numbers, self.names)
+        words = [self.han, round(self.norm * 1000), self.days, *map(len, parts)]
+        for part in parts:
+            words += part
+        weights = (np.rint(self.weights * FINE).astype(np.uint16) << 1) | (self.title > 0)
+        return array("I", words).tobytes() + self.terms.tobytes() + weights.astype(np.uint16).tobytes()
 
 
 def unpacked(data: bytes, when: datetime) -> Face:
     """The face from `packed`."""
     head = array("I", data[:28])
     ends = list(accumulate(head[3:7]))
-    size = (len(data) - 28 - 4 * ends[-1]) // 6
-    words = array("I", data[28 : len(data) - 2 * size])
-    weights = array("H", data[len(data) - 2 * size :])
+    start = 28 + 4 * ends[-1]
+    words = array("I", data[28:start])
+    size = (len(data) - start) // 6
+    terms = np.frombuffer(data, _U32, size, start)
+    weights = np.frombuffer(data, np.uint16, size, start + 4 * size)
+    title, title_weight = _title(terms, (weights & 1).astype(bool))
     return Face(
         bool(head[0]),
         when,
-        {term: weight / 1000 for term, weight in zip(words[ends[3] :], weights, strict=True)},
+        terms,
+        (weights >> 1) / FINE,
         head[1] / 1000,
-        title := frozenset(words[: ends[0]]),
-        _weight(title),
+        title,
+        title_weight,
+        tuple(words[: ends[0]]),
         frozenset(words[ends[0] : ends[1]]),
         frozenset(words[ends[1] : ends[2]]),
         head[2],
@@ -140,17 +143,16 @@ def unpacked(data: bytes, when: datetime) -> Face:
     )
 
 
+def _title(terms: Hashes, within: npt.NDArray[np.bool_]) -> tuple[Floats, float]:
+    rarities = np.where(within, _rarities()[terms >> _U32(SHIFT)], 0.0)
+    return rarities, float(rarities.sum())
+
+
 @cache
 def _rarities() -> npt.NDArray[np.float64]:
     """The logarithm of one in how many articles holds a term, by the upper bits of its hash; 7.6 for unseen ones."""
     data = zlib.decompress((files("aggregator.dedup") / "frequencies.bin").read_bytes())
     return np.frombuffer(data, dtype=np.uint8).astype(np.float64) / 32
-
-
-@cache
-def _rarity() -> list[float]:
-    rarities: list[float] = _rarities().tolist()
-    return rarities
 
 
 SHIFT = 14
@@ -162,35 +164,48 @@ def face(title: str, text: str, when: datetime) -> Face:
     text = _DATELINE.sub("", text[:NUMBERS_IN])
     han = len(_HAN_RUN.findall(text[:200])) > 0 and sum(map(len, _HAN_RUN.findall(text[:400]))) * 4 >= len(text[:400])
     lead = fold(text[: LEAD if han else LATIN_LEAD])
-    in_title, in_lead = terms_of(title), terms_of(lead)
-    terms, weights, norm = _weighed(in_title, in_lead)
+    terms, weights, norm, in_title, weightiest = _weighed(terms_of(title), terms_of(lead))
+    rarities, title_weight = _title(terms, in_title)
     return Face(
         han,
         when,
-        dict(zip(terms.tolist(), weights.tolist(), strict=True)),
+        terms,
+        weights,
         norm,
-        frozenset(in_title),
-        _weight(frozenset(in_title)),
-        frozenset(_numbers(f"{title}\n{text[:NUMBERS_IN]}")),
+        rarities,
+        title_weight,
+        weightiest,
+        frozenset(_numbers(f"{title}\n{text}")),
         frozenset(_numbers(title, least=1)),
         _days(lead),
         frozenset(_names(f"{title}\n{lead}", han=han)),
     )
 
 
-def _weighed(in_title: list[int], in_lead: list[int]) -> tuple[Hashes, npt.NDArray[np.float64], float]:
-    """The weightiest terms, the weightiest first, their weights, and the length of the whole vector."""
+def _weighed(
+    in_title: list[int], in_lead: list[int]
+) -> tuple[Hashes, Floats, float, npt.NDArray[np.bool_], tuple[int, ...]]:
+    """The weightiest terms and all of the title, ascending, their weights, the length of the whole vector, which ones
+    the title holds, and the very weightiest.
+    """
     every = np.array([*in_title, *in_lead], dtype=_U32)
     if not len(every):
-        return every, np.zeros(0), 1.0
+        return every, np.zeros(0), 1.0, np.zeros(0, dtype=bool), ()
     said = np.ones(len(every))
     said[: len(in_title)] = 2.0
     terms, where = np.unique(every, return_inverse=True)
+    titled = np.zeros(len(terms), dtype=bool)
+    titled[where[: len(in_title)]] = True
     counts = np.bincount(where, weights=said)
-    weights = np.round((1 + np.log(counts)) * _rarities()[terms >> _U32(SHIFT)], 3)
+    weights = np.rint((1 + np.log(counts)) * _rarities()[terms >> _U32(SHIFT)] * FINE) / FINE
     norm = round(float(np.sqrt(weights @ weights)), 3)
-    order = np.argsort(-weights, kind="stable")[:MOST_TERMS]
-    return terms[order], weights[order], norm or 1.0
+    order = np.argsort(-weights, kind="stable")
+    weightiest = tuple(terms[order[:KEYS]].tolist())
+    if len(terms) > MOST_TERMS:
+        kept = titled.copy()
+        kept[order[:MOST_TERMS]] = True
+        terms, weights, titled = terms[kept], weights[kept], titled[kept]
+    return terms, weights, norm or 1.0, titled, weightiest
 
 
 def terms_of(folded: str) -> list[int]:
@@ -230,31 +245,22 @@ def _days(folded: str) -> int:
 
 
 @cache
-def _names_by_beginning() -> dict[str, tuple[tuple[str, int], ...]]:
-    """Chinese names by their first two characters, the longest first."""
-    found: dict[str, list[tuple[str, int]]] = {}
-    for name, number in sorted(catalogue()[0].items(), key=lambda item: -len(item[0])):
-        found.setdefault(name[:2], []).append((name, number))
-    return {beginning: tuple(names) for beginning, names in found.items()}
+def _latin_names() -> tuple[dict[str, int], tuple[tuple[str, int], ...]]:
+    """English names of one word, and those of several."""
+    latin = catalogue()[1]
+    words = {name: number for name, number in latin.items() if _LATIN_NAME.fullmatch(name)}
+    return words, tuple((name, number) for name, number in latin.items() if name not in words)
 
 
-@cache
-def _latin_names() -> re.Pattern[str]:
-    words = sorted(catalogue()[1], key=len, reverse=True)
-    return re.compile(r"\b(?:" + "|".join(map(re.escape, words)) + r")(?![a-z])")
+_LATIN_NAME = re.compile(r"[a-z]\.[a-z]\.|[a-z][a-z0-9'.-]*[a-z0-9]")
 
 
 def _names(folded: str, *, han: bool) -> set[int]:
-    if not han:
-        latin = catalogue()[1]
-        return {latin[name] for name in _latin_names().findall(folded)}
-    beginnings = _names_by_beginning()
-    return {
-        number
-        for at in range(len(folded) - 1)
-        for name, number in beginnings.get(folded[at : at + 2], ())
-        if folded.startswith(name, at)
-    }
+    if han:
+        return {number for name, number in catalogue()[0].items() if name in folded}
+    words, phrases = _latin_names()
+    said = {part for word in set(_LATIN_NAME.findall(folded)) for part in (word, *re.split(r"['-]", word))}
+    return {words[word] for word in said & words.keys()} | {number for name, number in phrases if name in folded}
 
 
 # --- two articles -----------------------------------------------------------------------------------------------
@@ -267,7 +273,6 @@ class Weights:
     lead: float
     title: float
     title_least: float
-    rare: float
     numbers: float
     hours: float
     conflict: float
@@ -276,7 +281,7 @@ class Weights:
     bias: float
 
 
-_WEIGHTS = Weights(1.91, 0.38, 2.21, 0.49, 0.44, -1.27, -2.73, 1.64, 0.15, -1.37)
+_WEIGHTS = Weights(2.20, 2.23, 1.93, 2.54, -0.74, -1.20, 1.24, 0.31, -2.0)
 
 
 def attraction(a: Face, b: Face, *, conflict: int = 0) -> float | None:
@@ -284,50 +289,64 @@ def attraction(a: Face, b: Face, *, conflict: int = 0) -> float | None:
 
     `conflict` counts the surroundings that hold other numbers in the two texts (`reprint.conflicts`).
     """
-    if abs(a.when - b.when) > WINDOW:
-        return None
-    if a.han != b.han:
-        return across(a, b)
-    found = features(a, b, conflict=conflict)
-    if found is None:
-        return None
+    found = attractions(a, [b])[0]
+    return found if found is None else found + conflicting(a, b, conflict)
+
+
+def conflicting(a: Face, b: Face, conflict: int) -> float:
+    """What so many conflicting numbers take from the attraction."""
+    return _WEIGHTS.conflict * min(conflict, 6) / 6 if a.han == b.han else 0.0
+
+
+def attractions(one: Face, others: Sequence[Face], least: float = -math.inf) -> list[float | None]:
+    """The attraction of one article to each of these, all at once; None where nothing is shared, and where it
+    certainly is not above `least`.
+    """
+    found: list[float | None] = [None] * len(others)
+    near = [at for at, other in enumerate(others) if abs(one.when - other.when) <= WINDOW]
+    alike = [at for at in near if one.han == others[at].han]
+    for at in near:
+        if one.han != others[at].han:
+            found[at] = across(one, others[at])
+    if not alike or not len(one.terms):
+        return found
+    common, texts = _in_common(one, [others[at] for at in alike])
+    most = abs(_WEIGHTS.numbers) + abs(_WEIGHTS.title_numbers) + abs(_WEIGHTS.days)
+    for at, shared, said in zip(alike, common, texts, strict=True):
+        if shared and said + most > least:
+            found[at] = said + _figures(one, others[at])
+    return found
+
+
+def _in_common(one: Face, others: Sequence[Face]) -> tuple[list[int], list[float]]:
+    """For each of the others how many terms it shares, and what the shared terms are worth."""
+    w, size = _WEIGHTS, len(others)
+    terms = np.concatenate([other.terms for other in others])
+    at = np.searchsorted(one.terms, terms)
+    at[at == len(one.terms)] = 0
+    shared = np.flatnonzero(one.terms[at] == terms)
+    at = at[shared]
+    who = np.repeat(np.arange(size), [len(other.terms) for other in others])[shared]
+    weights = np.concatenate([other.weights for other in others])[shared]
+    title = np.concatenate([other.title for other in others])[shared]
+    norms = np.array([other.norm for other in others])
+    titles = np.array([other.title_weight for other in others])
+    product = np.bincount(who, one.weights[at] * weights, size)
+    mine = np.bincount(who, one.title[at], size) / (one.title_weight or 1.0)
+    theirs = np.bincount(who, title, size) / np.where(titles, titles, 1.0)
+    worth = w.bias + w.lead * product / (one.norm * norms) + w.title * (mine + theirs) / 2
+    worth += w.title_least * np.minimum(mine, theirs)
+    return np.bincount(who, minlength=size).tolist(), worth.tolist()
+
+
+def _figures(a: Face, b: Face) -> float:
+    """What numbers, days and time are worth."""
     w = _WEIGHTS
-    weights = (w.lead, w.title, w.title_least, w.rare, w.numbers, w.hours, w.conflict, w.title_numbers, w.days)
-    return w.bias + sum(weight * feature for weight, feature in zip(weights, found, strict=True))
-
-
-def features(a: Face, b: Face, *, conflict: int = 0) -> tuple[float, ...] | None:
-    """What the regression sees, in the order of `Weights`; None where no rare term is shared."""
-    shared = a.terms.keys() & b.terms.keys()
-    if not shared:
-        return None
-    mine, theirs, rarity = a.terms, b.terms, _rarity()
-    product = sum([mine[term] * theirs[term] for term in shared])
-    rare = sum([value for term in shared if (value := rarity[term >> SHIFT]) > RARE])
-    one, other = _covered(a, b), _covered(b, a)
-    return (
-        product / (a.norm * b.norm),
-        (one + other) / 2,
-        min(one, other),
-        min(rare / 30, 2.0),
-        len(a.numbers & b.numbers) / math.sqrt((len(a.numbers) + 1) * (len(b.numbers) + 1)),
-        min(abs((a.when - b.when).total_seconds()) / 86400, 3.0),
-        min(conflict, 6) / 6,
-        _agree(a.title_numbers, b.title_numbers),
-        float(bool(a.days & b.days)) * 2 - 1 if a.days and b.days else 0.0,
-    )
-
-
-def _covered(a: Face, b: Face) -> float:
-    """The share of a's title, by weight, that b says in title or beginning."""
-    if not a.title_weight:
-        return 0.0
-    return _weight((a.title & b.terms.keys()) | (a.title & b.title)) / a.title_weight
-
-
-def _weight(terms: Iterable[int]) -> float:
-    rarity = _rarity()
-    return sum(sorted([rarity[term >> SHIFT] for term in terms]))
+    numbers = len(a.numbers & b.numbers) / math.sqrt((len(a.numbers) + 1) * (len(b.numbers) + 1))
+    days = min(abs((a.when - b.when).total_seconds()) / 86400, 3.0)
+    same_days = float(bool(a.days & b.days)) * 2 - 1 if a.days and b.days else 0.0
+    agree = _agree(a.title_numbers, b.title_numbers)
+    return w.numbers * numbers + w.hours * days + w.title_numbers * agree + w.days * same_days
 
 
 def _agree(a: frozenset[int], b: frozenset[int]) -> float:
