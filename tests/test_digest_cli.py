@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -194,7 +195,7 @@ def test_killed_while_sending(chaos, archive_url, number):
 
     desk = make_desk(archive_url, operator=None)
     names = [f"r{one}" for one in range(3)]
-    domain = f"k{number}-{os.getpid()}.example"
+    domain = f"k{number}-{uuid4().hex[:12]}.example"
     for name in names:
         join(desk, f"{name}@{domain}")
     put(desk)
