@@ -129,6 +129,8 @@ class Follow:
         self.both = concept["attributed"]
         self.declaration, self.statement = concept["declaration"], concept["statement"]
         self.others, self.says = concept["others"], concept["says"]
+        self.demands = concept["demands"]
+        self.undertakes = concept["undertake"] | concept["targets"] | concept["look_forward"] | concept["recall"]
         self.focus: set[int] = set()
         self.seen = sorted({one for names in named for one in names})
         self.kinds = {i: self._kind(i) for i in self.seen}
@@ -161,7 +163,7 @@ class Follow:
                 since = 0
                 level = Level.NAMED
             else:
-                current = self._other_kind(current, sentence) if place > first else current
+                current = self._after(current, place) if place > first else current
                 level = self._level(sentence)
                 since = 0 if level == Level.ATTRIBUTED else since + 1
             about = current
@@ -179,7 +181,8 @@ class Follow:
         or, where the agreement is named in so many words, its topic.
         """
         rules = self.lexicon.agreements[one]
-        if not self._parties(one, sentence):
+        titled = self.sentences[0].in_title and self._parties(one, self.sentences[0])
+        if not self._parties(one, sentence) and not (titled and sentence.said & self.both):
             return False
         said = rules.named | self.doc
         named = any(
@@ -207,11 +210,21 @@ class Follow:
         parties = self.lexicon.agreements[one].parties
         return parties & sentence.said == parties
 
+    def _lone(self, one: int, sentence: Sentence) -> bool:
+        """Whether a sentence states a fact about one party and undertakes nothing."""
+        parties = self.lexicon.agreements[one].parties & sentence.said
+        whole = parties == self.lexicon.agreements[one].parties
+        return bool(parties) and not whole and not sentence.said & self.undertakes
+
     def _level(self, sentence: Sentence) -> Level:
         others = sentence.said & self.others
+        if others and sentence.said & self.demands and not sentence.said & self.says:
+            return Level.NONE  # what others ask for is not what was agreed
         if sentence.said & (self.both | (self.says if others else self.doc)):
             return Level.ATTRIBUTED
         party = any(self.lexicon.agreements[one].parties & sentence.said for one in self.seen)
+        if len(self.seen) == 1 and self._lone(self.seen[0], sentence):
+            return Level.NONE  # a fact about one of the parties
         return Level.NONE if others and not party else Level.CARRIED
 
     def _turn(self, current: set[int], place: int, sentence: Sentence) -> set[int]:
@@ -243,6 +256,13 @@ class Follow:
         if len(self.seen) == 1:
             return set()
         return {one for bit, one in zip(self.ordinals, self.seen, strict=False) if sentence.said & bit}
+
+    def _after(self, current: set[int], place: int) -> set[int]:
+        """What a sentence without a name is about; `that statement`, said of what was only called back in the
+        sentence before, changes nothing.
+        """
+        found = self._other_kind(current, self.sentences[place])
+        return current if found != current and found <= self.named[place - 1] - current else found
 
     def _other_kind(self, current: set[int], sentence: Sentence) -> set[int]:
         """A switch without a name: `the declaration` when a statement was talked about, and the other way round."""

@@ -117,12 +117,14 @@ class Tagger:
                 one.words |= mask
             piece = text[one.start : one.end]
             one.latin = piece.isascii()
-            one.question = piece.rstrip("\"'”’」』）)").endswith(_QUESTIONS) or bool(one.words & asked)
+            one.question = piece.rstrip("\"'”’」』）)").endswith(_QUESTIONS) or bool(
+                one.words & asked and not _answers(one, piece, asked)
+            )
             one.item = bool(_ITEM.match(text, one.start)) and (not one.start or text[one.start - 1] == "\n")
             one.breaks = not one.in_title and _is_break(one, text, elsewhere)
             one.said = one.words
             if one.words & denial:
-                _deny(one, text, denial, concept["denied_back"])
+                _deny(one, text, denial, concept["denied_back"], concept["unfulfilled"])
         return found
 
     # --- clauses ----------------------------------------------------------------------------------------------------
@@ -135,10 +137,17 @@ class Tagger:
             if not sentence.about or sentence.question:
                 continue
             near = _beside(masks, place, reading.sentences)
+            before = reading.sentences[place - 1] if place else sentence
             for index, level in sentence.about.items():
                 guess = level == Level.ATTRIBUTED and index in reading.focus and not sentence.in_title
                 for rules, rule, worth in self._matches(clauses[index], sentence.words, near, level, guess=guess):
                     found.setdefault(rules.clause.id, []).append(_Match(place, rule, worth))
+                if before.question and level > Level.CARRIED and not sentence.denied:
+                    # A short answer: what it is about stands in the question.
+                    asked = before.words | sentence.words
+                    if not any(True for _ in self._matches(clauses[index], sentence.words, near, level)):
+                        for rules, rule, worth in self._matches(clauses[index], asked, asked, level):
+                            found.setdefault(rules.clause.id, []).append(_Match(place, rule, worth * HINT))
         return found
 
     def _live(self, index: int, words: int) -> list[ClauseRules]:
@@ -292,15 +301,30 @@ def _is_break(one: Sentence, text: str, elsewhere: int) -> bool:
     return any(mask & elsewhere and start - one.start <= 3 for start, _end, mask in one.hits)  # noqa: PLR2004 - its start
 
 
+_REPLY = re.compile(r"[,，].{0,16}(?:说|称|表示|回答|回应|指出)|[,]\s.{0,40}\b(?:said|says|answered|replied|told)\b")
+
+
+def _answers(one: Sentence, piece: str, asked: int) -> bool:
+    """Whether a sentence tells the answer too (`asked about ..., he said`)."""
+    first = min((end for _start, end, mask in one.hits if mask & asked), default=one.end)
+    return bool(_REPLY.search(piece, max(0, first - one.start)))
+
+
 _ITEM = re.compile(r"\d{1,2}[.、)）]|[①-⑳]|[一二三四五六七八九十]{1,3}[、.]|[\u4e00-\u9fff]{2,4}[|丨]")
 _PARTS = "，,；;：:。—"
 
 
-def _deny(one: Sentence, text: str, denial: int, backward: int) -> None:
+def _deny(one: Sentence, text: str, denial: int, backward: int, unfulfilled: int) -> None:
     """Take the words of a denied part of a sentence out of it: from the mark before the denial to the one after;
     in English from the denial itself, unless it looks back (`is not mentioned`).
     """
-    denials = [(s, e, _denied(text, one, (s, e), backward=bool(m & backward))) for s, e, m in one.hits if m & denial]
+    # What was agreed and not yet done (`has not met`) is still spoken of.
+    open_ends = [(s, e) for s, e, m in one.hits if m & unfulfilled]
+    denials = [
+        (s, e, _denied(text, one, (s, e), backward=bool(m & backward)))
+        for s, e, m in one.hits
+        if m & denial and not any(a <= s and e <= b for a, b in open_ends)
+    ]
     kept, gone = [], 0
     for hit in one.hits:
         start, end, mask = hit
