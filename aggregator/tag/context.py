@@ -262,7 +262,7 @@ class Follow:
         sentence before, changes nothing.
         """
         found = self._other_kind(current, self.sentences[place])
-        return current if found != current and found <= self.named[place - 1] - current else found
+        return current if current and found != current and found <= self.named[place - 1] - current else found
 
     def _other_kind(self, current: set[int], sentence: Sentence) -> set[int]:
         """A switch without a name: `the declaration` when a statement was talked about, and the other way round."""
