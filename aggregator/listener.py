@@ -58,7 +58,9 @@ def routed(routes: Routes, method: str, path: str) -> Handler | None:
     method = "GET" if method == "HEAD" else method
     if (method, path) in routes:
         return routes[method, path]
-    below = [place for asked, place in routes if asked == method and place.endswith("*") and path.startswith(place[:-1])]
+    below = [
+        place for asked, place in routes if asked == method and place.endswith("*") and path.startswith(place[:-1])
+    ]
     return routes[method, max(below, key=len)] if below else None
 
 

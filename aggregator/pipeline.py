@@ -353,6 +353,4 @@ def decide(connection: sa.Connection, feed: str, arrived: Sequence[Article]) -> 
     known = articles.known(connection, feed, wanted.guids, wanted.urls, wanted.keys)
     removed = prune.known(connection, feed, wanted.guids, wanted.urls, wanted.keys)
     decisions = identity.decide(arrived, [*known, *removed], lambda of: articles.text_of(connection, of))
-    return [
-        replace(one, arrival=Arrival.UNCHANGED) if one.of is not None and one.of < 0 else one for one in decisions
-    ]
+    return [replace(one, arrival=Arrival.UNCHANGED) if one.of is not None and one.of < 0 else one for one in decisions]

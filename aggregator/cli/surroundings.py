@@ -52,7 +52,9 @@ def clock(app: App) -> Iterator[Finding]:
     moment = now()
     last = _last_poll(app)
     if moment < RELEASED:
-        yield Finding("clock", Standing.TROUBLE, f"it shows {moment:%Y-%m-%d}; set it, `timedatectl set-ntp true` keeps it")
+        yield Finding(
+            "clock", Standing.TROUBLE, f"it shows {moment:%Y-%m-%d}; set it, `timedatectl set-ntp true` keeps it"
+        )
     elif last and last > moment:
         sentence = f"it is behind the archive, which was written at {last:%Y-%m-%d %H:%M} UTC; set it"
         yield Finding("clock", Standing.TROUBLE, sentence)
@@ -126,7 +128,9 @@ def mail_server(app: App) -> Iterator[Finding]:
     mail = app.settings.mail
     if mail.smtp_url is None:
         if mail.sender or mail.alerts:
-            yield Finding("mail", Standing.TROUBLE, "no mail server: set AGGREGATOR_SMTP_URL, such as smtp://user@host:587")
+            yield Finding(
+                "mail", Standing.TROUBLE, "no mail server: set AGGREGATOR_SMTP_URL, such as smtp://user@host:587"
+            )
         else:
             yield Finding("mail", Standing.NOTE, "no mail server, so no digests; AGGREGATOR_SMTP_URL names one")
         return
@@ -150,7 +154,9 @@ def fonts(_app: App) -> Iterator[Finding]:
     """Whether a font has Chinese characters, as charts need one."""
     found = _chinese_fonts()
     if found is None:
-        yield Finding("fonts", Standing.NOTE, "fontconfig is not there, so nobody can say; charts may show boxes for Chinese")
+        yield Finding(
+            "fonts", Standing.NOTE, "fontconfig is not there, so nobody can say; charts may show boxes for Chinese"
+        )
     elif found:
         yield Finding("fonts", Standing.FINE, f"Chinese: {found[0]}")
     else:

@@ -36,7 +36,9 @@ def count(connection: sa.Connection, wish: Wish) -> int:
 
 def chosen(connection: sa.Connection, wish: Wish) -> list[int]:
     """The ids of at most BATCH articles to go next, oldest first; empty when none is left."""
-    return list(connection.scalars(sa.select(article.c.id).where(_condition(wish)).order_by(article.c.id).limit(BATCH)))
+    return list(
+        connection.scalars(sa.select(article.c.id).where(_condition(wish)).order_by(article.c.id).limit(BATCH))
+    )
 
 
 def remove(connection: sa.Connection, ids: Sequence[int], now: datetime) -> set[int]:

@@ -129,7 +129,9 @@ class Follow:
         self.both = concept["attributed"]
         self.declaration, self.statement = concept["declaration"], concept["statement"]
         self.others, self.says = concept["others"], concept["says"]
-        self.demands = concept["demands"]
+        self.demands, self.wishes = concept["demands"], concept["wishes"]
+        self.undertaken = concept["undertake"]
+        self.background, self.latest = concept["background"], concept["latest_document"]
         self.undertakes = concept["undertake"] | concept["targets"] | concept["look_forward"] | concept["recall"]
         self.focus: set[int] = set()
         self.seen = sorted({one for names in named for one in names})
@@ -196,7 +198,11 @@ class Follow:
 
     def _in_focus(self, one: int) -> bool:
         lead = sum(sentence.in_title for sentence in self.sentences[:1]) + LEAD
-        if any(one in names for names in self.named[:lead]):
+        leading = (
+            one in names and (s.in_title or not s.said & self.background or s.said & self.undertaken)
+            for s, names in zip(self.sentences[:lead], self.named, strict=False)
+        )
+        if any(leading):
             return True
         first = next(place for place, names in enumerate(self.named) if one in names)
         later = sum(
@@ -220,6 +226,8 @@ class Follow:
         others = sentence.said & self.others
         if others and sentence.said & self.demands and not sentence.said & self.says:
             return Level.NONE  # what others ask for is not what was agreed
+        if sentence.said & self.wishes and not sentence.said & (self.both | self.says):
+            return Level.NONE  # nor what one party asks of the other
         if sentence.said & (self.both | (self.says if others else self.doc)):
             return Level.ATTRIBUTED
         party = any(self.lexicon.agreements[one].parties & sentence.said for one in self.seen)
@@ -255,6 +263,8 @@ class Follow:
         """`The second document`, where an article is about several: they count in order of publication."""
         if len(self.seen) == 1:
             return set()
+        if sentence.said & self.latest:
+            return {self.seen[-1]}
         return {one for bit, one in zip(self.ordinals, self.seen, strict=False) if sentence.said & bit}
 
     def _after(self, current: set[int], place: int) -> set[int]:
