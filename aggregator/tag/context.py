@@ -14,6 +14,18 @@ from enum import IntEnum
 from aggregator.tag.lexicon import AgreementRules, Lexicon, Rule, live
 
 EARLY = timedelta(hours=48)
+PLACES = (
+    "glasgow",
+    "cop26",
+    "shanghai",
+    "california",
+    "cop28",
+    "summit_meeting",
+    "april_summit",
+    "glasgow_ahead",
+    "april",
+    "november",
+)
 LEAD = 2  # sentences in which an article says what it is about
 REACH = 1  # sentences that a passing mention is carried on
 FOCUS = 2  # mentions that make an agreement an article's subject
@@ -62,13 +74,20 @@ def early(published: datetime | None, rules: AgreementRules) -> bool:
 def identify(sentences: Sequence[Sentence], lexicon: Lexicon, published: datetime | None) -> list[set[int]]:
     """For every sentence the agreements (by index) that it names or unmistakably refers to."""
     title = sentences[0].said if sentences and sentences[0].in_title else 0
-    around = [_around(sentences, place, 2) | title for place in range(len(sentences))]
+    # What only looks back (`in 2021 the two had issued ...`) lends its place and time to no other sentence.
+    looks_back, document = lexicon.concept["background"], lexicon.concept["document"]
+    places = 0
+    for name in PLACES:
+        places |= lexicon.concept[name]
+    lent = [_lent(one, places) if one.said & looks_back and one.said & document else one.said for one in sentences]
+    around = [_around(lent, place, 2) | one.said | title for place, one in enumerate(sentences)]
     found = _named(sentences, lexicon, published)
-    whole = _around(sentences, 0, len(sentences)) | (0 if any(found) else lexicon.unnamed)
+    every = _around([one.said for one in sentences], 0, len(sentences))
+    whole = _around(lent, 0, len(sentences)) | (0 if any(found) else lexicon.unnamed)
     topic = lexicon.concept["climate_word"]
     near = [_together(found, place, 2) for place in range(len(sentences))]
     for index, rules in enumerate(lexicon.agreements):
-        references = live(rules.references, whole)
+        references = live(rules.references, every | whole)
         if not references or early(published, rules):
             continue
         for place, sentence in enumerate(sentences):
@@ -78,11 +97,19 @@ def identify(sentences: Sequence[Sentence], lexicon: Lexicon, published: datetim
                 words = sentence.said | words & (rules.parties | topic)
             if (
                 index not in found[place]
-                and _refers(references, sentence.said, words, whole)
+                and _refers(references, sentence.said, words, whole | sentence.said)
                 and not _means_other(rules, words)
             ):
                 found[place].add(index)
     return found
+
+
+def _lent(one: Sentence, places: int) -> int:
+    words = 0
+    for _start, _end, mask in one.hits:
+        if not mask & places:
+            words |= mask
+    return words
 
 
 def _named(sentences: Sequence[Sentence], lexicon: Lexicon, published: datetime | None) -> list[set[int]]:
@@ -110,10 +137,10 @@ def _refers(rules: Sequence[Rule], here: int, around: int, whole: int) -> bool:
     return any(rule.anchor & here and rule.matches(here, around, whole) for rule in rules)
 
 
-def _around(sentences: Sequence[Sentence], place: int, reach: int) -> int:
+def _around(masks: Sequence[int], place: int, reach: int) -> int:
     words = 0
-    for one in sentences[max(0, place - reach) : place + reach + 1]:
-        words |= one.said
+    for mask in masks[max(0, place - reach) : place + reach + 1]:
+        words |= mask
     return words
 
 
@@ -246,7 +273,12 @@ class Follow:
                 continue
             if one in names or any(rule.matches(sentence.said, sentence.said) for rule in rules.recall):
                 sentence.words |= rules.former
-            if one in current and names <= former and sentence.words & rules.former:
+            if (
+                one in current
+                and names <= former
+                and sentence.words & rules.former
+                and not self._speaks(sentence, former)
+            ):
                 return {one}
         leading = {
             one
@@ -258,6 +290,14 @@ class Follow:
             )
         }
         return leading or set(names)
+
+    def _speaks(self, sentence: Sentence, named: set[int]) -> bool:
+        """Whether a document's name is itself the subject (`the Glasgow declaration says`)."""
+        names = 0
+        for one in named:
+            names |= self.lexicon.agreements[one].named
+        spoken = [(s, e) for s, e, mask in sentence.hits if mask & self.says]
+        return any(s < a < e < b for s, e, mask in sentence.hits if mask & names for a, b in spoken)
 
     def _ordinal(self, sentence: Sentence) -> set[int]:
         """`The second document`, where an article is about several: they count in order of publication."""
