@@ -14,6 +14,18 @@ from enum import IntEnum
 from aggregator.tag.lexicon import AgreementRules, Lexicon, Rule, live
 
 EARLY = timedelta(hours=48)
+PLACES = (
+    "glasgow",
+    "cop26",
+    "shanghai",
+    "california",
+    "cop28",
+    "summit_meeting",
+    "april_summit",
+    "glasgow_ahead",
+    "april",
+    "november",
+)
 LEAD = 2  # sentences in which an article says what it is about
 REACH = 1  # sentences that a passing mention is carried on
 FOCUS = 2  # mentions that make an agreement an article's subject
@@ -62,13 +74,20 @@ def early(published: datetime | None, rules: AgreementRules) -> bool:
 def identify(sentences: Sequence[Sentence], lexicon: Lexicon, published: datetime | None) -> list[set[int]]:
     """For every sentence the agreements (by index) that it names or unmistakably refers to."""
     title = sentences[0].said if sentences and sentences[0].in_title else 0
-    around = [_around(sentences, place, 2) | title for place in range(len(sentences))]
+    # What only looks back (`in 2021 the two had issued ...`) lends its place and time to no other sentence.
+    looks_back, document = lexicon.concept["background"], lexicon.concept["document"]
+    places = 0
+    for name in PLACES:
+        places |= lexicon.concept[name]
+    lent = [_lent(one, places) if one.said & looks_back and one.said & document else one.said for one in sentences]
+    around = [_around(lent, place, 2) | one.said | title for place, one in enumerate(sentences)]
     found = _named(sentences, lexicon, published)
-    whole = _around(sentences, 0, len(sentences)) | (0 if any(found) else lexicon.unnamed)
+    every = _around([one.said for one in sentences], 0, len(sentences))
+    whole = _around(lent, 0, len(sentences)) | (0 if any(found) else lexicon.unnamed)
     topic = lexicon.concept["climate_word"]
     near = [_together(found, place, 2) for place in range(len(sentences))]
     for index, rules in enumerate(lexicon.agreements):
-        references = live(rules.references, whole)
+        references = live(rules.references, every | whole)
         if not references or early(published, rules):
             continue
         for place, sentence in enumerate(sentences):
@@ -78,11 +97,19 @@ def identify(sentences: Sequence[Sentence], lexicon: Lexicon, published: datetim
                 words = sentence.said | words & (rules.parties | topic)
             if (
                 index not in found[place]
-                and _refers(references, sentence.said, words, whole)
+                and _refers(references, sentence.said, words, whole | sentence.said)
                 and not _means_other(rules, words)
             ):
                 found[place].add(index)
     return found
+
+
+def _lent(one: Sentence, places: int) -> int:
+    words = 0
+    for _start, _end, mask in one.hits:
+        if not mask & places:
+            words |= mask
+    return words
 
 
 def _named(sentences: Sequence[Sentence], lexicon: Lexicon, published: datetime | None) -> list[set[int]]:
@@ -110,10 +137,10 @@ def _refers(rules: Sequence[Rule], here: int, around: int, whole: int) -> bool:
     return any(rule.anchor & here and rule.matches(here, around, whole) for rule in rules)
 
 
-def _around(sentences: Sequence[Sentence], place: int, reach: int) -> int:
+def _around(masks: Sequence[int], place: int, reach: int) -> int:
     words = 0
-    for one in sentences[max(0, place - reach) : place + reach + 1]:
-        words |= one.said
+    for mask in masks[max(0, place - reach) : place + reach + 1]:
+        words |= mask
     return words
 
 
@@ -129,6 +156,10 @@ class Follow:
         self.both = concept["attributed"]
         self.declaration, self.statement = concept["declaration"], concept["statement"]
         self.others, self.says = concept["others"], concept["says"]
+        self.demands, self.wishes = concept["demands"], concept["wishes"]
+        self.undertaken = concept["undertake"]
+        self.background, self.latest = concept["background"], concept["latest_document"]
+        self.undertakes = concept["undertake"] | concept["targets"] | concept["look_forward"] | concept["recall"]
         self.focus: set[int] = set()
         self.seen = sorted({one for names in named for one in names})
         self.kinds = {i: self._kind(i) for i in self.seen}
@@ -161,7 +192,7 @@ class Follow:
                 since = 0
                 level = Level.NAMED
             else:
-                current = self._other_kind(current, sentence) if place > first else current
+                current = self._after(current, place) if place > first else current
                 level = self._level(sentence)
                 since = 0 if level == Level.ATTRIBUTED else since + 1
             about = current
@@ -179,7 +210,8 @@ class Follow:
         or, where the agreement is named in so many words, its topic.
         """
         rules = self.lexicon.agreements[one]
-        if not self._parties(one, sentence):
+        titled = self.sentences[0].in_title and self._parties(one, self.sentences[0])
+        if not self._parties(one, sentence) and not (titled and sentence.said & self.both):
             return False
         said = rules.named | self.doc
         named = any(
@@ -193,7 +225,11 @@ class Follow:
 
     def _in_focus(self, one: int) -> bool:
         lead = sum(sentence.in_title for sentence in self.sentences[:1]) + LEAD
-        if any(one in names for names in self.named[:lead]):
+        leading = (
+            one in names and (s.in_title or not s.said & self.background or s.said & self.undertaken)
+            for s, names in zip(self.sentences[:lead], self.named, strict=False)
+        )
+        if any(leading):
             return True
         first = next(place for place, names in enumerate(self.named) if one in names)
         later = sum(
@@ -207,11 +243,23 @@ class Follow:
         parties = self.lexicon.agreements[one].parties
         return parties & sentence.said == parties
 
+    def _lone(self, one: int, sentence: Sentence) -> bool:
+        """Whether a sentence states a fact about one party and undertakes nothing."""
+        parties = self.lexicon.agreements[one].parties & sentence.said
+        whole = parties == self.lexicon.agreements[one].parties
+        return bool(parties) and not whole and not sentence.said & self.undertakes
+
     def _level(self, sentence: Sentence) -> Level:
         others = sentence.said & self.others
+        if others and sentence.said & self.demands and not sentence.said & self.says:
+            return Level.NONE  # what others ask for is not what was agreed
+        if sentence.said & self.wishes and not sentence.said & (self.both | self.says):
+            return Level.NONE  # nor what one party asks of the other
         if sentence.said & (self.both | (self.says if others else self.doc)):
             return Level.ATTRIBUTED
         party = any(self.lexicon.agreements[one].parties & sentence.said for one in self.seen)
+        if len(self.seen) == 1 and self._lone(self.seen[0], sentence):
+            return Level.NONE  # a fact about one of the parties
         return Level.NONE if others and not party else Level.CARRIED
 
     def _turn(self, current: set[int], place: int, sentence: Sentence) -> set[int]:
@@ -225,7 +273,12 @@ class Follow:
                 continue
             if one in names or any(rule.matches(sentence.said, sentence.said) for rule in rules.recall):
                 sentence.words |= rules.former
-            if one in current and names <= former and sentence.words & rules.former:
+            if (
+                one in current
+                and names <= former
+                and sentence.words & rules.former
+                and not self._speaks(sentence, former)
+            ):
                 return {one}
         leading = {
             one
@@ -238,11 +291,28 @@ class Follow:
         }
         return leading or set(names)
 
+    def _speaks(self, sentence: Sentence, named: set[int]) -> bool:
+        """Whether a document's name is itself the subject (`the Glasgow declaration says`)."""
+        names = 0
+        for one in named:
+            names |= self.lexicon.agreements[one].named
+        spoken = [(s, e) for s, e, mask in sentence.hits if mask & self.says]
+        return any(s < a < e < b for s, e, mask in sentence.hits if mask & names for a, b in spoken)
+
     def _ordinal(self, sentence: Sentence) -> set[int]:
         """`The second document`, where an article is about several: they count in order of publication."""
         if len(self.seen) == 1:
             return set()
+        if sentence.said & self.latest:
+            return {self.seen[-1]}
         return {one for bit, one in zip(self.ordinals, self.seen, strict=False) if sentence.said & bit}
+
+    def _after(self, current: set[int], place: int) -> set[int]:
+        """What a sentence without a name is about; `that statement`, said of what was only called back in the
+        sentence before, changes nothing.
+        """
+        found = self._other_kind(current, self.sentences[place])
+        return current if current and found != current and found <= self.named[place - 1] - current else found
 
     def _other_kind(self, current: set[int], sentence: Sentence) -> set[int]:
         """A switch without a name: `the declaration` when a statement was talked about, and the other way round."""

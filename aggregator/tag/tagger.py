@@ -13,6 +13,7 @@ from aggregator.tag.context import Follow, Level, Sentence, early, identify
 from aggregator.tag.lexicon import ClauseRules, Lexicon, Rule, live
 from aggregator.tag.view import LEAST, MOST, View, joined, sentences
 
+RUBRICS = 3  # capitals at the beginning of so many paragraphs part a round-up; fewer are a dateline
 SHOWN = 3  # quotes a clause
 WORTH = {Level.CARRIED: 0.75, Level.ATTRIBUTED: 0.85, Level.NAMED: 0.95}
 HINT = 0.8  # a hint is worth so much of a cue
@@ -93,6 +94,8 @@ class Tagger:
         if not self._lexicon.may_concern(_sum(mask for _start, _end, mask in hits)):
             return None
         reading = _Reading(view, offset, title, text, self._sentences(view.text, hits, bool(title.strip())), blocks)
+        if len(_RUBRIC.findall(text)) >= RUBRICS:
+            _break_at_rubrics(reading)
         named = identify(reading.sentences, self._lexicon, published)
         follow = Follow(reading.sentences, named, self._lexicon)
         follow.settle()
@@ -117,12 +120,14 @@ class Tagger:
                 one.words |= mask
             piece = text[one.start : one.end]
             one.latin = piece.isascii()
-            one.question = piece.rstrip("\"'”’」』）)").endswith(_QUESTIONS) or bool(one.words & asked)
+            one.question = piece.rstrip("\"'”’」』）)").endswith(_QUESTIONS) or bool(
+                one.words & asked and not _answers(one, piece, asked)
+            )
             one.item = bool(_ITEM.match(text, one.start)) and (not one.start or text[one.start - 1] == "\n")
             one.breaks = not one.in_title and _is_break(one, text, elsewhere)
             one.said = one.words
             if one.words & denial:
-                _deny(one, text, denial, concept["denied_back"])
+                _deny(one, text, denial, concept["denied_back"], concept["unfulfilled"])
         return found
 
     # --- clauses ----------------------------------------------------------------------------------------------------
@@ -135,10 +140,17 @@ class Tagger:
             if not sentence.about or sentence.question:
                 continue
             near = _beside(masks, place, reading.sentences)
+            before = reading.sentences[place - 1] if place else sentence
             for index, level in sentence.about.items():
                 guess = level == Level.ATTRIBUTED and index in reading.focus and not sentence.in_title
                 for rules, rule, worth in self._matches(clauses[index], sentence.words, near, level, guess=guess):
                     found.setdefault(rules.clause.id, []).append(_Match(place, rule, worth))
+                if before.question and sentence.words & self._undertake and not sentence.denied:
+                    # A short answer: what it is about stands in the question.
+                    asked = before.words | sentence.words
+                    if not any(True for _ in self._matches(clauses[index], sentence.words, near, level)):
+                        for rules, rule, worth in self._matches(clauses[index], asked, asked, level):
+                            found.setdefault(rules.clause.id, []).append(_Match(place, rule, worth * HINT))
         return found
 
     def _live(self, index: int, words: int) -> list[ClauseRules]:
@@ -292,15 +304,41 @@ def _is_break(one: Sentence, text: str, elsewhere: int) -> bool:
     return any(mask & elsewhere and start - one.start <= 3 for start, _end, mask in one.hits)  # noqa: PLR2004 - its start
 
 
+_REPLY = re.compile(r"[,，].{0,16}(?:说|称|表示|回答|回应|指出)|[,]\s.{0,40}\b(?:said|says|answered|replied|told)\b")
+
+
+def _answers(one: Sentence, piece: str, asked: int) -> bool:
+    """Whether a sentence tells the answer too (`asked about ..., he said`)."""
+    first = min((end for _start, end, mask in one.hits if mask & asked), default=one.end)
+    return bool(_REPLY.search(piece, max(0, first - one.start)))
+
+
+_RUBRIC = re.compile(r"^[A-Z][A-Z &/]{2,24}(?: ?[-–—:|]) ", re.MULTILINE)
+
+
+def _break_at_rubrics(reading: _Reading) -> None:
+    """Other news begins at each rubric (`ENERGY - ...`) of a round-up."""
+    for one in reading.sentences:
+        start = reading.view.span(one.start, one.end)[0] - reading.offset
+        one.breaks = one.breaks or (not one.in_title and start >= 0 and bool(_RUBRIC.match(reading.text, start)))
+
+
 _ITEM = re.compile(r"\d{1,2}[.、)）]|[①-⑳]|[一二三四五六七八九十]{1,3}[、.]|[\u4e00-\u9fff]{2,4}[|丨]")
 _PARTS = "，,；;：:。—"
 
 
-def _deny(one: Sentence, text: str, denial: int, backward: int) -> None:
+def _deny(one: Sentence, text: str, denial: int, backward: int, unfulfilled: int) -> None:
     """Take the words of a denied part of a sentence out of it: from the mark before the denial to the one after;
     in English from the denial itself, unless it looks back (`is not mentioned`).
     """
-    denials = [(s, e, _denied(text, one, (s, e), backward=bool(m & backward))) for s, e, m in one.hits if m & denial]
+    # What was agreed and not yet done (`has not met`) is still spoken of, and a phrase that holds the denial
+    # (`没有减排措施`) denies nothing but itself.
+    open_ends = [(s, e) for s, e, m in one.hits if m & unfulfilled or not m & (denial | backward)]
+    denials = [
+        (s, e, _denied(text, one, (s, e), backward=bool(m & backward)))
+        for s, e, m in one.hits
+        if m & denial and not any(a <= s and e <= b for a, b in open_ends)
+    ]
     kept, gone = [], 0
     for hit in one.hits:
         start, end, mask = hit
