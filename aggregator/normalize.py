@@ -19,7 +19,7 @@ from bs4 import BeautifulSoup, Comment, Tag
 from selectolax.lexbor import LexborHTMLParser
 
 from aggregator.model import Article, Entry, Feed
-from aggregator.text import clean, language
+from aggregator.text import clean, language, without_tags
 
 _BREAK = "\x1e"
 _BLOCKS = (
@@ -40,14 +40,14 @@ _FURNITURE = re.compile(
     r"|hzh_ad|appendQr_wrap",
     re.IGNORECASE,
 )
-_MAY_HOLD_FURNITURE = re.compile(
-    r"""(?:class|id|data-name)\s*=\s*["']?[^"'>]*?(?:ad|qr|imu|innity|spons|promo|ewm|erwei|share|relat|recom|newsl|subscr|copyr|quota|kaihu)""",
-    re.IGNORECASE,
+# First the attribute, then what it says: in one pattern each attribute would look through all that follow it.
+_NAMING = re.compile(r"""(?:class|id|data-name)\s*=[^"'>]*(?:["'][^"'>]*)?""", re.IGNORECASE)
+_MAY_BE_FURNITURE = re.compile(
+    "ad|qr|imu|innity|spons|promo|ewm|erwei|share|relat|recom|newsl|subscr|copyr|quota|kaihu", re.IGNORECASE
 )
+_STYLE = re.compile(r"style\s*=[^>]*", re.IGNORECASE)
 _HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden|font-size\s*:\s*0(?:px|pt|em|;|$)", re.IGNORECASE)
-_MAY_HIDE = re.compile(
-    r"""style\s*=[^>]*(?:display\s*:\s*none|visibility\s*:\s*hidden|font-size\s*:\s*0)""", re.IGNORECASE
-)
+_MAY_HIDE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden|font-size\s*:\s*0", re.IGNORECASE)
 
 # Whole lines that belong to the house and not to the article. Each pattern must match a line from its start.
 _HOUSE_LINE = re.compile(
@@ -141,8 +141,8 @@ def _words(html: str) -> str:
     if not _TAG.search(html):
         return html.replace("\n", _BREAK)
     if _too_deep(html):
-        return html_entities.unescape(re.sub(r"<[^>]*>", _BREAK, html))
-    if _MAY_HOLD_FURNITURE.search(html) or _MAY_HIDE.search(html):
+        return html_entities.unescape(without_tags(html, _BREAK))
+    if _may_hold(html, _NAMING, _MAY_BE_FURNITURE) or _may_hold(html, _STYLE, _MAY_HIDE):
         html = without_furniture(html)
     tree = LexborHTMLParser(f"<body>{html}")
     for node in tree.css(_NEVER_TEXT):
@@ -156,6 +156,10 @@ def _words(html: str) -> str:
         node.insert_after(" ")
     body = tree.body
     return (body.text(deep=True, separator="", strip=False) or "") if body is not None else ""
+
+
+def _may_hold(html: str, attribute: re.Pattern[str], said: re.Pattern[str]) -> bool:
+    return any(said.search(found[0]) for found in attribute.finditer(html))
 
 
 def _too_deep(html: str) -> bool:

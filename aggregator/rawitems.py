@@ -20,11 +20,13 @@ from typing import Any
 MOST = 500
 """Items remembered of one feed; longer documents are parsed whole."""
 
-_ITEM = re.compile(rb"<(item|entry)(?=[\s>])[^>]*>.*?</\1\s*>", re.DOTALL)
-_NAME = re.compile(rb"<(guid|id|link)\b([^>]*)>(?:([^<]*)</\1\s*>)?", re.DOTALL)
+# No piece of a pattern passes a "<" and an item without an end ends the search: the time grows with the size only.
+_START = re.compile(rb"<(item|entry)(?:\s[^<>]*)?>")
+_END = {name: re.compile(rb"</" + name + rb"\s*>") for name in (b"item", b"entry")}
+_NAME = re.compile(rb"<(guid|id|link)\b([^<>]*)>(?:([^<]*)</\1\s*>)?", re.DOTALL)
 _HREF = re.compile(rb"""href\s*=\s*["']([^"']*)["']""")
 # What a channel says anew at each request; everything else in a head may change what its items mean.
-_CLOCK = re.compile(rb"<(lastBuildDate|pubDate|updated|dc:date|generator|ttl)\b[^>]*>[^<]*</\1\s*>")
+_CLOCK = re.compile(rb"<(lastBuildDate|pubDate|updated|dc:date|generator|ttl)\b[^<>]*>[^<]*</\1\s*>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ class Items:
 
 def split(body: bytes) -> Items | None:
     """The pieces of a document; None where the cut is not certain."""
-    spans = [found.span() for found in _ITEM.finditer(body)]
+    spans = _spans(body)
     if not 0 < len(spans) <= MOST:
         return None
     if any(body[end:start].strip() for (_, end), (start, _) in pairwise(spans)):
@@ -61,6 +63,19 @@ def split(body: bytes) -> Items | None:
     if not _told_apart(items):
         return None
     return Items(body[: spans[0][0]], items, body[spans[-1][1] :])
+
+
+def _spans(body: bytes) -> list[tuple[int, int]]:
+    """Where the items stand, of at most one more than MOST; none where one has no end."""
+    spans: list[tuple[int, int]] = []
+    at = 0
+    while len(spans) <= MOST and (start := _START.search(body, at)):
+        end = _END[start[1]].search(body, start.end())
+        if end is None:
+            return []
+        at = end.end()
+        spans.append((start.start(), at))
+    return spans
 
 
 def _told_apart(items: Sequence[bytes]) -> bool:

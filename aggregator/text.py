@@ -99,3 +99,15 @@ def clean(text: str) -> str:
 
 
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
+
+
+_TAG = re.compile(r"<[^>]*>")
+
+
+def without_tags(html: str, instead: str) -> str:
+    """The text with `instead` in the place of each tag; a `<` after the last `>` opens none.
+
+    What follows the last `>` is left out of the search: there each `<` would look through all the rest in vain.
+    """
+    end = html.rfind(">") + 1
+    return _TAG.sub(instead, html[:end]) + html[end:]

@@ -29,7 +29,7 @@ from typing import Protocol
 
 from aggregator.dedup.addresses import canonical_url, forms, is_front_page, same_place, without_www
 from aggregator.model import Arrival, Article, ArticleId
-from aggregator.text import fold
+from aggregator.text import fold, without_tags
 
 __all__ = ["Decision", "Stored", "Wanted", "canonical_url", "content_key", "decide", "guid_key", "wanted_of"]
 
@@ -42,12 +42,13 @@ MOST_REVISIONS = 500
 LONGEST_GUID = 512
 """Longer GUIDs are kept as their hash: PostgreSQL's index takes keys of 2,700 bytes at most."""
 
+# Numbers and blanks have an end in it, so that long rows of them cost no more than other text.
 # Said by the page at the moment of the request, not by the article: `3小时前`, `阅读 1234`, `5 minutes ago`.
 _OF_THE_MOMENT = re.compile(
-    r"\d+\s*(?:秒|分钟|分鐘|小时|小時|天)\s*(?:前|以前|之前)"
-    r"|(?:阅读|閱讀|浏览|瀏覽|点击|點擊|评论|評論|点赞|點讚|分享|播放|转发|轉發|收藏)(?:数|數|量|次数|次數)?\s*[:：(（]?\s*\d[\d,.]*\s*[万萬]?\s*次?[)）]?"
+    r"(?<!\d)\d+\s*(?:秒|分钟|分鐘|小时|小時|天)\s*(?:前|以前|之前)"
+    r"|(?:阅读|閱讀|浏览|瀏覽|点击|點擊|评论|評論|点赞|點讚|分享|播放|转发|轉發|收藏)(?:数|數|量|次数|次數)?\s{0,9}[:：(（]?\s{0,9}\d[\d,.]*\s*[万萬]?\s*次?[)）]?"
     r"|\b\d+\s*(?:seconds?|minutes?|mins?|hours?|hrs?)\s+ago\b"
-    r"|\b\d[\d,.]*\s*(?:views?|comments?|likes?|shares?|reads?|retweets?)\b"
+    r"|\b\d[\d,.]{0,20}\s{0,9}(?:views?|comments?|likes?|shares?|reads?|retweets?)\b"
     r"|\b(?:views?|comments?|likes?|shares?|reads?)\s*[:(]\s*\d[\d,.]*\)?",
     re.IGNORECASE,
 )
@@ -56,7 +57,6 @@ _MOMENT_WORDS = (
     "前", "阅读", "閱讀", "浏览", "瀏覽", "点击", "點擊", "评论", "評論", "点赞", "點讚", "分享", "播放", "转发", "轉發", "收藏",
     "ago", "AGO", "Ago", "iew", "omment", "ike", "hare", "ead", "weet", "IEW", "OMMENT", "IKE", "HARE", "EAD", "WEET",
 )  # fmt: skip
-_TAG = re.compile(r"<[^>]*>")
 _SOURCE = re.compile(r"""(?:src|href|poster)\s*=\s*["']?([^"'\s>]+)""", re.IGNORECASE)
 _DIGITS = re.compile(r"\d+")
 
@@ -158,7 +158,7 @@ def content_key(title: str, text: str, html: str = "") -> str:
     White space, markup, counters and "3 hours ago" do not count. Where there is no text, the words and the picture
     addresses of the HTML stand for it.
     """
-    body = text if text.strip() else f"{_TAG.sub(' ', html)} {' '.join(_SOURCE.findall(html))}"
+    body = text if text.strip() else f"{without_tags(html, ' ')} {' '.join(_SOURCE.findall(html))}"
     said = f"{title}\x1f{body}"
     if any(word in said for word in _MOMENT_WORDS):
         said = _OF_THE_MOMENT.sub(" ", said)
