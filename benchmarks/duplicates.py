@@ -43,6 +43,7 @@ LABELS = Path(__file__).with_name("duplicates_labels.jsonl")
 
 
 def main() -> None:
+    """Read the command line and run one measurement."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["gold", "own", "workload", "speed"])
     parser.add_argument("shared", type=Path)
@@ -61,6 +62,7 @@ def main() -> None:
 
 
 def labelled(shared: Path, folder: Path, which: str) -> None:
+    """Import the posts, export them, and score the labelled pairs."""
     command = [sys.executable, "-m", "aggregator", "--archive", str(folder / "a.db")]
     subprocess.run([*command, "import", str(shared / "corpus/posts")], check=True, capture_output=True)
     exported = subprocess.run(
@@ -96,10 +98,12 @@ class Spent:
     seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
 
     def total(self) -> float:
+        """Seconds of all parts."""
         return sum(self.seconds.values())
 
 
 def synthetic(given: argparse.Namespace, folder: Path) -> None:
+    """Polls the synthetic corpus through relate, and counts what was told right."""
     sys.path.insert(0, str(given.shared / "bench"))
     import workload
 
