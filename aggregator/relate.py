@@ -13,7 +13,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 
 import sqlalchemy as sa
 
@@ -112,27 +112,31 @@ def _event_candidates(
 ) -> tuple[set[Pair], set[tuple[int, int, int]]]:
     """Pairs near in time that share a key, and the keys to enter."""
     sought: dict[int, set[int]] = defaultdict(set)
+    seeks = {one.id: one.face.seeks() for one in fresh}
+    keys = {one.id: one.face.keys() for one in fresh}
     for one in fresh:
         for span in relations.spans(one.when):
-            sought[span].update(one.face.seeks(), one.face.keys())
+            sought[span].update(seeks[one.id], keys[one.id])
     under = relations.under_story_keys(connection, sought)
     pairs, enter = set(), set()
     for one in fresh:
         shared: Counter[int] = Counter()
         for span in relations.spans(one.when):
-            for key in one.face.seeks():
-                shared.update(under.get((span, key), ()))
+            shared.update(chain.from_iterable(under.get((span, key), ()) for key in seeks[one.id]))
         del shared[one.id]
-        most = shared.most_common(MOST_CANDIDATES)
-        pairs |= {_pair(one.id, other) for other, number in most if number >= SHARED_KEYS}
+        pairs |= {_pair(one.id, other) for other in _most_shared(shared)}
         span = relations.span(one.when)
-        entered = one.face.keys()
-        for key in entered:
+        for key in keys[one.id]:
             bucket = under.setdefault((span, key), [])
             if len(bucket) < relations.STORY_BUCKET:
                 bucket.append(one.id)
                 enter.add((span, key, one.id))
     return pairs, enter
+
+
+def _most_shared(shared: Mapping[int, int]) -> list[int]:
+    several = [(-number, other) for other, number in shared.items() if number >= SHARED_KEYS]
+    return [other for _, other in sorted(several)[:MOST_CANDIDATES]]
 
 
 def _pair(a: int, b: int) -> Pair:

@@ -16,6 +16,12 @@ from url_normalize import url_normalize
 LONGEST = 4000
 """Longer addresses are data, not addresses."""
 
+# An address that `url_normalize` would give back as it stands, but for its fragment; it takes 50 µs to say so.
+_NORMAL = re.compile(
+    r"(https?://[a-z0-9-]+(?:\.[a-z0-9-]+){1,8}/(?:[\w~-][\w~.-]*(?:/[\w~-][\w~.-]*)*/?)?(?:\?[\w=&.-]*)?)(?:#(?!!)[^\s#]*)?",
+    re.ASCII,
+)
+
 _TRACKING = re.compile(
     r"""(?xi)^(?:
         utm_.* | mtm_.* | pk_.* | piwik_.* | hsa_.* | at_(?:medium|campaign|custom\d*|link.*|ptr.*|bbc.*|format|creation|campaign_type)
@@ -97,7 +103,8 @@ def canonical_url(link: str | None) -> str | None:
     if not stated.lower().startswith(("http://", "https://", "//")):
         return None
     try:
-        parts = urlsplit(url_normalize(stated) or "")
+        normal = _NORMAL.fullmatch(stated)
+        parts = urlsplit(normal[1] if normal else url_normalize(stated) or "")
         port = parts.port
     except (ValueError, UnicodeError):
         return None

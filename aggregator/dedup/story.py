@@ -25,6 +25,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from importlib.resources import files
 from itertools import accumulate, combinations
+from operator import add
 
 import numpy as np
 import numpy.typing as npt
@@ -245,6 +246,15 @@ def _days(folded: str) -> int:
 
 
 @cache
+def _names_by_beginning() -> dict[str, list[tuple[str, int]]]:
+    """Chinese names by their first two characters."""
+    found: dict[str, list[tuple[str, int]]] = {}
+    for name, number in catalogue()[0].items():
+        found.setdefault(name[:2], []).append((name, number))
+    return found
+
+
+@cache
 def _latin_names() -> tuple[dict[str, int], tuple[tuple[str, int], ...]]:
     """English names of one word, and those of several."""
     latin = catalogue()[1]
@@ -257,7 +267,9 @@ _LATIN_NAME = re.compile(r"[a-z]\.[a-z]\.|[a-z][a-z0-9'.-]*[a-z0-9]")
 
 def _names(folded: str, *, han: bool) -> set[int]:
     if han:
-        return {number for name, number in catalogue()[0].items() if name in folded}
+        beginnings = _names_by_beginning()
+        pairs = set(map(add, folded, folded[1:])) & beginnings.keys()
+        return {number for pair in pairs for name, number in beginnings[pair] if name in folded}
     words, phrases = _latin_names()
     said = {part for word in set(_LATIN_NAME.findall(folded)) for part in (word, *re.split(r"['-]", word))}
     return {words[word] for word in said & words.keys()} | {number for name, number in phrases if name in folded}

@@ -19,7 +19,6 @@ from aggregator.dedup import reprint, story
 from aggregator.dedup.reprint import Fingerprint, Likeness
 from aggregator.dedup.story import Face
 from aggregator.store.schema import (
-    article,
     place,
     relation_verdict,
     reprint_key,
@@ -37,7 +36,7 @@ CHUNK = 4000
 """Numbers in one IN list."""
 SPAN = 4 * 24 * 60
 """Minutes in a span of `story_key`."""
-MOST_LINKED = 600
+MOST_LINKED = 240
 """Articles of one neighbourhood that are looked at together; beyond it lies a topic and not a story."""
 _ONCE = {"compiled_cache": None}
 """A statement with its numbers in it is never used again: SQLAlchemy must not keep five hundred of them."""
@@ -72,16 +71,16 @@ def whole_minute(when: datetime) -> datetime:
 
 def traces(connection: sa.Connection, ids: Iterable[int]) -> dict[int, Trace]:
     """The traces of these articles; those without are left out."""
-    query = sa.select(trace.c.article_id, trace.c.at, trace.c.print, trace.c.face)
+    query = "SELECT article_id, at, print, face FROM trace"
     return {
-        identity: Trace(identity, instant(at), reprint.unpacked(print_), story.unpacked(face, instant(at)))
-        for identity, at, print_, face in _among(connection, query, trace.c.article_id, ids)
+        identity: Trace(identity, instant(at), reprint.unpacked(bytes(said)), story.unpacked(bytes(face), instant(at)))
+        for identity, at, said, face in _among(connection, query, "article_id", ids)
     }
 
 
 def texts(connection: sa.Connection, ids: Iterable[int]) -> dict[int, str]:
     """The plain texts of these articles."""
-    return dict(tuple(row) for row in _among(connection, sa.select(article.c.id, article.c.text), article.c.id, ids))
+    return dict(_among(connection, "SELECT id, text FROM article", "id", ids))
 
 
 def put_traces(connection: sa.Connection, fresh: Sequence[Trace]) -> None:
@@ -115,8 +114,7 @@ def forget(connection: sa.Connection, old: Collection[Trace]) -> None:
 def under_reprint_keys(connection: sa.Connection, keys: Iterable[int]) -> dict[int, list[int]]:
     """The articles under each of these keys."""
     found: dict[int, list[int]] = defaultdict(list)
-    query = sa.select(reprint_key.c.key, reprint_key.c.article_id)
-    for key, identity in _among(connection, query, reprint_key.c.key, keys):
+    for key, identity in _among(connection, "SELECT key, article_id FROM reprint_key", "key", keys):
         found[key].append(identity)
     return found
 
@@ -125,8 +123,8 @@ def under_story_keys(connection: sa.Connection, keys: Mapping[int, Collection[in
     """The articles under each key of each span (`keys` maps spans to keys)."""
     found: dict[Pair, list[int]] = defaultdict(list)
     for span, wanted in keys.items():
-        query = sa.select(story_key.c.key, story_key.c.article_id).where(story_key.c.span == span)
-        for key, identity in _among(connection, query, story_key.c.key, wanted):
+        query = f"SELECT key, article_id FROM story_key WHERE span = {span:d}"  # noqa: S608 - a number of ours
+        for key, identity in _among(connection, query, "key", wanted):
             found[span, key].append(identity)
     return found
 
@@ -165,37 +163,27 @@ def put_links(connection: sa.Connection, copies: Mapping[Pair, Likeness], scores
 
 def copies_around(connection: sa.Connection, ids: Collection[int]) -> dict[Pair, Likeness]:
     """All reprint links among everything that is linked with these articles, near or far."""
-    columns = (reprint_link.c.share, reprint_link.c.of_longer)
-    return {
-        pair: Likeness(share, of_longer)
-        for pair, (share, of_longer) in _around(connection, reprint_link, columns, ids, sa.true()).items()
-    }
+    query = "SELECT a, b, share, of_longer FROM reprint_link"
+    return {pair: Likeness(*values) for pair, values in _around(connection, query, ids).items()}
 
 
 def scores_around(connection: sa.Connection, ids: Collection[int], above: float) -> dict[Pair, float]:
     """The story links among everything that is linked with these articles by links above this score."""
-    near = _around(connection, story_link, (story_link.c.score,), ids, story_link.c.score > above)
+    query = "SELECT a, b, score FROM story_link"
+    near = _around(connection, f"{query} WHERE score > {above:f}", ids)
     members = {member for pair in near for member in pair}
-    query = sa.select(story_link.c.a, story_link.c.b, story_link.c.score)
     found = {pair: score for pair, (score,) in near.items()}
-    for a, b, score in _among(connection, query, story_link.c.a, members):
+    for a, b, score in _among(connection, query, "a", members):
         if b in members:
             found[a, b] = score
     return found
 
 
-def _around(
-    connection: sa.Connection,
-    table: sa.Table,
-    columns: Sequence[sa.Column[float]],
-    ids: Collection[int],
-    condition: sa.ColumnElement[bool],
-) -> dict[Pair, tuple[float, ...]]:
+def _around(connection: sa.Connection, query: str, ids: Collection[int]) -> dict[Pair, tuple[float, ...]]:
     found: dict[Pair, tuple[float, ...]] = {}
     seen, fresh = set(ids), set(ids)
     while fresh and len(seen) < MOST_LINKED + len(ids):
-        for side in (table.c.a, table.c.b):
-            query = sa.select(table.c.a, table.c.b, *columns).where(condition)
+        for side in ("a", "b"):
             for a, b, *values in _among(connection, query, side, fresh):
                 found[a, b] = tuple(values)
         fresh = {member for pair in found for member in pair} - seen
@@ -206,8 +194,7 @@ def _around(
 def verdicts(connection: sa.Connection, ids: Collection[int]) -> dict[str, set[Pair]]:
     """What analysts said of pairs of these articles, by kind."""
     found: dict[str, set[Pair]] = defaultdict(set)
-    query = sa.select(relation_verdict.c.kind, relation_verdict.c.a, relation_verdict.c.b)
-    for kind, a, b in _among(connection, query, relation_verdict.c.a, ids):
+    for kind, a, b in _among(connection, "SELECT kind, a, b FROM relation_verdict", "a", ids):
         found[kind].add((a, b))
     return found
 
@@ -230,15 +217,14 @@ def link_by_word(connection: sa.Connection, score: float) -> None:
 
 def placed(connection: sa.Connection, ids: Iterable[int]) -> dict[int, tuple[int | None, int | None]]:
     """The story and the original of each of these articles that has either."""
-    query = sa.select(place.c.article_id, place.c.story_id, place.c.reprint_of)
-    return {row[0]: (row[1], row[2]) for row in _among(connection, query, place.c.article_id, ids)}
+    query = "SELECT article_id, story_id, reprint_of FROM place"
+    return {identity: (story_id, of) for identity, story_id, of in _among(connection, query, "article_id", ids)}
 
 
 def in_stories(connection: sa.Connection, stories: Iterable[int]) -> dict[int, set[int]]:
     """The articles of these stories."""
     found: dict[int, set[int]] = defaultdict(set)
-    query = sa.select(place.c.story_id, place.c.article_id)
-    for story_id, identity in _among(connection, query, place.c.story_id, stories):
+    for story_id, identity in _among(connection, "SELECT story_id, article_id FROM place", "story_id", stories):
         found[story_id].add(identity)
     return found
 
@@ -260,23 +246,29 @@ def clear(connection: sa.Connection) -> None:
         connection.execute(sa.delete(table))
 
 
-def _among(
-    connection: sa.Connection, query: sa.Select[Any], column: sa.Column[Any], numbers: Iterable[int]
-) -> Iterator[Any]:
+def _among(connection: sa.Connection, selected: str, column: str, numbers: Iterable[int]) -> Iterator[Any]:
+    """The rows of `selected` (`SELECT ... FROM ... [WHERE ...]`) of which the column holds one of these numbers."""
+    joint = "AND" if " WHERE " in selected else "WHERE"
     for part in chunked(numbers):
-        listed = ",".join(map(str, map(int, part)))
-        where: sa.ColumnElement[bool] = sa.literal_column(f"{column.table.name}.{column.name} IN ({listed})")
-        yield from connection.execute(query.where(where), execution_options=_ONCE)
+        yield from rows_of(connection, f"{selected} {joint} {column} IN ({','.join(map(str, map(int, part)))})")
+
+
+def rows_of(connection: sa.Connection, statement: str) -> Sequence[Any]:
+    """The rows of a statement without parameters, as the driver gives them: SQLAlchemy's rows cost more than SQLite's."""
+    result = connection.exec_driver_sql(statement, execution_options=_ONCE)
+    assert result.cursor is not None  # noqa: S101 - a SELECT has one
+    rows: Sequence[Any] = result.cursor.fetchall()
+    result.close()
+    return rows
 
 
 def _insert(
     connection: sa.Connection, table: sa.Table, columns: Sequence[str], rows: Sequence[tuple[int, ...]]
 ) -> None:
     for start in range(0, len(rows), CHUNK):
-        part = rows[start : start + CHUNK]
-        listed = ",".join(str(row) for row in part)
+        listed = ",".join(map(str, rows[start : start + CHUNK]))
         statement = f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES {listed}"  # noqa: S608 - numbers of ours
-        connection.execute(sa.text(statement), execution_options=_ONCE)
+        connection.exec_driver_sql(statement, execution_options=_ONCE)
 
 
 def chunked(numbers: Iterable[int]) -> Iterator[list[int]]:

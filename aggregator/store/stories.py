@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import count
 from typing import Any
 
 import sqlalchemy as sa
@@ -31,13 +30,16 @@ def place(
     before = relations.placed(connection, original)
     story_of = {member: before.get(member, _NOWHERE)[0] for member in original}
     merged_all: set[int] = set()
-    numbers = _fresh_ids(connection)
+    first = last = _last_id(connection)
     for cluster, (identity, merged) in zip(clusters, _ids(clusters, before), strict=True):
-        story_id = identity if identity is not None else (next(numbers) if len(cluster) > 1 else None)
+        story_id = identity
+        if identity is None and len(cluster) > 1:
+            story_id = last = last + 1
         story_of |= dict.fromkeys(cluster, story_id)
         if merged:
             _remember(connection, merged, story_id)
             merged_all |= merged
+    _enter(connection, range(first + 1, last + 1))
     rows: list[dict[str, Any]] = []
     for member, of in original.items():
         if before.get(member, _NOWHERE) != (story_of[member], of):
@@ -72,14 +74,18 @@ def _ids(
     return found
 
 
-def _fresh_ids(connection: sa.Connection) -> Iterator[int]:
-    """New ids, each with a row that `_describe` fills in. Ids of merged stories are never given again."""
+def _last_id(connection: sa.Connection) -> int:
+    """The highest id in use; ids of merged stories are never given again."""
     last = connection.scalar(sa.select(sa.func.max(table.c.id))) or 0
     gone = connection.scalar(sa.select(sa.func.max(story_alias.c.old))) or 0
+    return int(max(last, gone))
+
+
+def _enter(connection: sa.Connection, ids: Sequence[int]) -> None:
+    """Rows for new stories, which `_describe` fills in."""
     blank = {"headline": "", "first_seen": relations.instant(0), "last_seen": relations.instant(0), "articles": 0}
-    for identity in count(max(last, gone) + 1):
-        connection.execute(sa.insert(table).values(id=identity, **blank))
-        yield identity
+    if ids:
+        connection.execute(sa.insert(table), [blank | {"id": identity} for identity in ids])
 
 
 def _remember(connection: sa.Connection, merged: Collection[int], story_id: int | None) -> None:
