@@ -126,7 +126,7 @@ class Tagger:
             one.item = bool(_ITEM.match(text, one.start)) and (not one.start or text[one.start - 1] == "\n")
             one.breaks = not one.in_title and _is_break(one, text, elsewhere)
             one.said = one.words
-            if one.words & denial:
+            if one.words & denial and not one.question:
                 _deny(one, text, denial, concept["denied_back"], concept["unfulfilled"])
         return found
 
@@ -147,7 +147,7 @@ class Tagger:
                     found.setdefault(rules.clause.id, []).append(_Match(place, rule, worth))
                 if before.question and sentence.words & self._undertake and not sentence.denied:
                     # A short answer: what it is about stands in the question.
-                    asked = before.words | sentence.words
+                    asked = before.said | sentence.words
                     if not any(True for _ in self._matches(clauses[index], sentence.words, near, level)):
                         for rules, rule, worth in self._matches(clauses[index], asked, asked, level):
                             found.setdefault(rules.clause.id, []).append(_Match(place, rule, worth * HINT))
