@@ -1,8 +1,11 @@
 """The hostile corpus through the path each part belongs to.
 
     python benchmarks/hostile.py            prints `N inputs, 0 crashes, 0 hangs, 0 silent losses`
+    python benchmarks/hostile.py --class xml --class redos      these alone
 
-Feeds and pages go through the parser's child and into an archive, feeds.yaml and OPML through the settings, queries
+A line for each class: inputs, seconds, the slowest input. Feeds go through the parser's child and into an archive, the
+large and the compressed ones through the fetcher before, pages through the reader of full texts too, rows of titles and
+of hostile HTML as entries between two good ones (titles into a mail besides), dates through the reader of dates, feeds.yaml and OPML through the settings, queries
 through search, addresses through mail and the guard. A crash is an error that is not one of ours, a hang more than
 SLOW seconds, a silent loss a readable neighbour (`CANARY-OK`) of a bad entry that is not stored although the document
 was accepted. The behaviours of the chaos server have their own run: `pytest tests/test_chaos.py`.
@@ -10,6 +13,8 @@ was accepted. The behaviours of the chaos server have their own run: `pytest tes
 
 from __future__ import annotations
 
+import argparse
+import html
 import json
 import os
 import resource
@@ -19,13 +24,16 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+import httpx
 
 from aggregator import mail, opml, pipeline, settings
 from aggregator.errors import AggregatorError
-from aggregator.fetch import guard
+from aggregator.fetch import Fetcher, NetworkPolicy, guard
 from aggregator.model import Feed, Fetched, PollStatus, Tags
+from aggregator.parse.dates import parse_date
 from aggregator.parser_pool import ParserPool
 from aggregator.query import parse
 from aggregator.store import articles, maintenance, search
@@ -36,6 +44,16 @@ SHARED = Path(os.environ.get("AGGREGATOR_SHARED", ROOT.parent / "shared"))
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 SLOW = 60.0
 DOCUMENTS = ("xml", "dates", "identity", "encoding", "redos", "notfeed", "html", "titles", "xss")
+FETCHED = ("big", "bombs")
+CLASSES = (*DOCUMENTS, *FETCHED, "config", "search", "mail", "urls")
+CODINGS = {
+    "gzip_gzip": "gzip, gzip",
+    "gzip": "gzip",
+    "deflate": "deflate",
+    "rawdeflate": "deflate",
+    "br": "br",
+    "zstd": "zstd",
+}
 
 
 @dataclass
@@ -43,6 +61,7 @@ class Count:
     """What was seen."""
 
     inputs: int = 0
+    slowest: tuple[float, str] = (0.0, "-")
     crashes: list[str] = field(default_factory=list)
     hangs: list[str] = field(default_factory=list)
     losses: list[str] = field(default_factory=list)
@@ -58,19 +77,95 @@ class Count:
                 self.losses.append(f"{name}: refused without a word")
         except Exception as error:  # noqa: BLE001 - whatever it is, it is what is looked for
             self.crashes.append(f"{name}: {type(error).__name__}: {error}"[:200])
-        if time.monotonic() - began > SLOW:
+        took = time.monotonic() - began
+        self.slowest = max(self.slowest, (took, name))
+        if took > SLOW:
             self.hangs.append(name)
 
 
-def documents(corpus: Path, folder: Path, count: Count) -> None:
-    """Every file as the answer of a feed, stored where it can be read."""
-    archive = Archive.open(str(folder / "archive.db"), write=True)
-    with ParserPool() as pool:
-        for path in (file for kind in DOCUMENTS for file in sorted((corpus / kind).rglob("*")) if file.is_file()):
-            name = str(path.relative_to(corpus))
+def one_class(kind: str, corpus: Path, archive: Archive, pool: ParserPool, count: Count) -> None:
+    """Every input of one class."""
+    files = [path for path in sorted((corpus / kind).rglob("*")) if path.is_file()]
+    for path in files:
+        name = str(path.relative_to(corpus))
+        if path.suffix in {".yaml", ".opml"}:
+            count.run(name, lambda path=path: configured(path))
+        elif kind in FETCHED:
+            count.run(name, lambda path=path, name=name: document(fetched(path), name, archive, pool, count))
+        elif kind in DOCUMENTS:
             count.run(name, lambda path=path, name=name: document(path.read_bytes(), name, archive, pool, count))
-    count.run("the archive afterwards", lambda: whole(archive, count))
-    archive.close()
+        if kind == "html":
+            count.run(
+                f"{name} as a page", lambda path=path, name=name: pool.page(path.read_bytes(), {"url": url_of(name)})
+            )
+    if kind in {"dates", "titles", "xss"}:
+        rows(kind, corpus, archive, pool, count)
+    if kind in {"search", "mail", "urls"}:
+        tables(kind, corpus, archive, count)
+
+
+def url_of(name: str) -> str:
+    """The address of an input."""
+    return f"https://hostile.example/{name}"
+
+
+def configured(path: Path) -> None:
+    """feeds.yaml or OPML."""
+    if path.suffix == ".opml":
+        opml.read_opml(path.read_bytes())
+    else:
+        settings.load(path, {})
+
+
+class Pieces(httpx.SyncByteStream):
+    """A file as it comes over the network."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __iter__(self) -> Iterator[bytes]:
+        """64 kB at a time."""
+        with self._path.open("rb") as file:
+            while piece := file.read(1 << 16):
+                yield piece
+
+
+def fetched(path: Path) -> bytes:
+    """The body after the fetcher's limits and decompression; the coding is told by the file's name."""
+    coding = next((said for start, said in CODINGS.items() if path.name.startswith(start)), "")
+    headers = {"Content-Encoding": coding} if path.suffix == ".bin" else {}
+    answer = httpx.MockTransport(lambda _request: httpx.Response(200, headers=headers, stream=Pieces(path)))
+    with Fetcher(NetworkPolicy(pause=timedelta(0)), answer) as fetcher:
+        return fetcher.fetch(url_of(path.name), timeout=timedelta(seconds=60), max_size=10_000_000, now=NOW).body
+
+
+def rows(kind: str, corpus: Path, archive: Archive, pool: ParserPool, count: Count) -> None:
+    """Dates one by one; titles and hostile HTML each as an entry between two good ones, titles in a mail besides."""
+    named = "vectors" if kind == "xss" else kind
+    for row in json.loads((corpus / kind / f"{named}.json").read_text()):
+        name, said = f"{kind} row {row['id']}", row.get("raw", row.get("html", ""))
+        if kind == "dates":
+            count.run(name, lambda said=said: parse_date(said, "Asia/Shanghai", NOW))
+            continue
+        count.run(name, lambda said=said, name=name: document(between(said), name, archive, pool, count))
+        if kind == "titles":
+            count.run(f"{name} as a subject", lambda said=said: mail.build(letter(said)))
+
+
+def between(said: str) -> bytes:
+    """A feed with this as title and text of its second entry."""
+    text = html.escape(said)
+    entries = ("CANARY-OK-1", "one"), (text, text), ("CANARY-OK-2", "two")
+    items = "".join(
+        f"<item><title>{title}</title><link>https://hostile.example/{number}</link><description>{words}</description></item>"
+        for number, (title, words) in enumerate(entries)
+    )
+    return f'<rss version="2.0"><channel><title>t</title>{items}</channel></rss>'.encode("utf-8", "surrogatepass")
+
+
+def letter(said: str) -> mail.Letter:
+    """A mail with this as its subject and contents."""
+    return mail.Letter("desk@example.org", "reader@example.org", said, said, html.escape(said), "<1@example.org>", NOW)
 
 
 def document(body: bytes, name: str, archive: Archive, pool: ParserPool, count: Count) -> None:
@@ -106,28 +201,19 @@ def whole(archive: Archive, count: Count) -> None:
     count.losses += maintenance.check(archive, lambda _line: None)
 
 
-def configuration(corpus: Path, count: Count) -> None:
-    """feeds.yaml and OPML files."""
-    for path in sorted((corpus / "config").iterdir()):
-        data = path.read_bytes()
-        if path.suffix == ".opml":
-            count.run(path.name, lambda data=data: opml.read_opml(data))
-        else:
-            count.run(path.name, lambda path=path: settings.load(path, {}))
-
-
-def tables(corpus: Path, folder: Path, count: Count) -> None:
+def tables(kind: str, corpus: Path, archive: Archive, count: Count) -> None:
     """Queries, mail addresses and URLs, one by one."""
-    archive = Archive.open(str(folder / "archive.db"))
-    with archive.reading() as connection:
-        for text in texts(json.loads((corpus / "search" / "queries.json").read_text())):
-            count.run(f"query {text!r}", lambda text=text: search.find(connection, parse(text, NOW)))
-    for text in texts(json.loads((corpus / "mail" / "addresses.json").read_text())):
-        count.run(f"address {text!r}", lambda text=text: mail.address(text))
-    for line in (corpus / "urls" / "ssrf.tsv").read_text(encoding="utf-8", errors="replace").splitlines()[1:]:
-        url = json.loads(line.split("\t")[1])
-        count.run(f"URL {url!r}", lambda url=url: guard.check_url(url))
-    archive.close()
+    if kind == "search":
+        with archive.reading() as connection:
+            for text in texts(json.loads((corpus / "search" / "queries.json").read_text())):
+                count.run(f"query {text!r}", lambda text=text: search.find(connection, parse(text, NOW)))
+    elif kind == "mail":
+        for text in texts(json.loads((corpus / "mail" / "addresses.json").read_text())):
+            count.run(f"address {text!r}", lambda text=text: mail.address(text))
+    else:
+        for line in (corpus / "urls" / "ssrf.tsv").read_text(encoding="utf-8", errors="replace").splitlines()[1:]:
+            url = json.loads(line.split("\t")[1])
+            count.run(f"URL {url!r}", lambda url=url: guard.check_url(url))
 
 
 def texts(data: object) -> Iterator[str]:
@@ -142,17 +228,32 @@ def texts(data: object) -> Iterator[str]:
 
 def main() -> None:
     """Run; exit status 1 when anything was found."""
+    options = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    options.add_argument("--class", dest="classes", action="append", choices=CLASSES, default=[])
+    asked = options.parse_args().classes or CLASSES
     count = Count()
-    with tempfile.TemporaryDirectory(prefix="hostile-") as name:
-        folder, corpus = Path(name), Path(name) / "corpus"
-        generator = SHARED / "chaos" / "gen_hostile.py"
-        subprocess.run([sys.executable, str(generator), str(corpus)], check=True, stdout=subprocess.DEVNULL)
-        documents(corpus, folder, count)
-        configuration(corpus, count)
-        tables(corpus, folder, count)
+    with tempfile.TemporaryDirectory(prefix="hostile-") as name, ParserPool() as pool:
+        corpus = Path(name) / "corpus"
+        generator = [sys.executable, str(SHARED / "chaos" / "gen_hostile.py"), str(corpus)]
+        large = ["--big"] if set(asked) & set(FETCHED) else []
+        subprocess.run([*generator, *large], check=True, stdout=subprocess.DEVNULL)
+        archive = Archive.open(f"{name}/archive.db", write=True)
+        for kind in asked:
+            before, began, count.slowest = count.inputs, time.monotonic(), (0.0, "-")
+            one_class(kind, corpus, archive, pool, count)
+            took = time.monotonic() - began
+            print(
+                f"{kind}: {count.inputs - before} inputs, {took:.1f} s, slowest {count.slowest[0]:.1f} s {count.slowest[1]}"[
+                    :150
+                ],
+                flush=True,
+            )
+        count.run("the archive afterwards", lambda: whole(archive, count))
+        archive.close()
     found = f"{len(count.crashes)} crashes, {len(count.hangs)} hangs, {len(count.losses)} silent losses"
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    print(f"{count.inputs} inputs, {found}; at most {peak} MB")
+    child = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024
+    print(f"{count.inputs} inputs, {found}; at most {peak} MB, a parser's child {child} MB")
     for line in (*count.crashes, *count.hangs, *count.losses):
         print(f"  {line}")
     sys.exit(1 if count.crashes or count.hangs or count.losses else 0)
