@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("daemon:run", "Run the daemon: poll every feed at its interval until told to stop."),
     "poll": ("poll:poll", "Poll all feeds, or those named, once and now."),
     "search": ("search:search", "Find articles by words, phrases, clauses and dates."),
+    "saved": ("saved:saved", "List, show, rename and remove the searches kept by search --save."),
     "show": ("show:show", "Show one article, its evidence and its revisions."),
     "stories": ("stories:stories", "List the stories: articles on one event."),
     "story": ("stories:story", "Show one story, its outlets side by side."),

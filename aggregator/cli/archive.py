@@ -132,13 +132,13 @@ def prune(app: App, before: str, outlet: tuple[str, ...], *, dry_run: bool) -> N
     size; the room in it is used again.
     """
     from aggregator.app import now
-    from aggregator.cli.filters import moment as read
+    from aggregator.cli.filters import starting
     from aggregator.pruning import pruned
     from aggregator.store import prune as pruning
     from aggregator.store.prune import Wish
 
     at = now()
-    before_what = read(before, at)
+    before_what = starting(before, at)
     if before_what is None or before_what > at:
         raise UsageError("--before must be in the past, such as 730d or 2024-01-01")
     wish = Wish(before_what, outlet)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from aggregator.cli.filters import moment
+from aggregator.cli.filters import ending, starting
 from aggregator.cli.subscribers import LANGUAGE, TIMEZONE, found, opened, wants_of, wants_options, zone_of
 from aggregator.errors import UsageError
 
@@ -39,7 +39,7 @@ def digest() -> None:
 @LANGUAGE
 @TIMEZONE
 @click.option("--since", metavar="DATE", help="The period's start: 2023-11-01, 7d. Default: since the last digest.")
-@click.option("--until", metavar="DATE", help="Its end. Default: now.")
+@click.option("--until", metavar="DATE", help="Its last day: 2023-11-30, 2023-11. Default: now.")
 @click.option("--all", "everything", is_flag=True, help="Without the size limit of a mail.")
 @OUT
 @click.pass_obj
@@ -63,7 +63,7 @@ def preview(
         desk = replace(usual, limit=1 << 40) if everything else usual
         with desk.archive.reading() as connection:
             one = found(connection, address) if address else _anybody(connection, wants, language, zone, now)
-        _value, _subject, data = looking.preview(desk, one, now, moment(since, now), moment(until, now))
+        _value, _subject, data = looking.preview(desk, one, now, starting(since, now), ending(until, now))
     _show(data, out)
 
 

@@ -22,7 +22,12 @@ WANTS = (
     click.option("--clause", multiple=True, metavar="ID", help="Articles that discuss this clause: glasgow-2021/3."),
     click.option("--outlet", multiple=True, metavar="NAME", help="Only this outlet."),
     click.option("--lang", type=click.Choice(["zh", "en"]), help="Only articles in this language."),
-    click.option("--query", default="", metavar="QUERY", help="Only articles that `search QUERY` would find."),
+    click.option(
+        "--query",
+        default="",
+        metavar="QUERY",
+        help="Only articles that `search QUERY` would find; saved:NAME follows what is saved.",
+    ),
 )
 LANGUAGE = click.option("--language", type=click.Choice(["zh", "en"]), default="en", help="The mail's own language.")
 TIMEZONE = click.option("--timezone", metavar="ZONE", help="Where the schedule's hours count, such as Asia/Shanghai.")
@@ -105,6 +110,7 @@ def subscribers() -> None:
 @subscribers.command(
     epilog='Examples:\n\n  aggregator subscribers add desk@example.org --schedule "weekdays 07:30"'
     " --timezone Asia/Shanghai --language zh --agreement glasgow-2021"
+    "\n\n  aggregator subscribers add methane@example.org --query saved:methane"
 )
 @click.argument("address")
 @click.option(

@@ -21,7 +21,7 @@ from aggregator.query import Node
 from aggregator.store.plan import CANDIDATES, Plan, compiled
 from aggregator.store.ranking import Fts5, ordered
 
-SCHEMA = "0001"
+SCHEMA = "0002"
 """The migration whose tables this module reads; a test holds it against `schema.HEAD`."""
 NEWEST = 5_000
 """So many of the newest matches are ranked."""
@@ -78,6 +78,11 @@ def opened(path: Path) -> Iterator[sqlite3.Connection | None]:
         except sqlite3.DatabaseError:
             found = None
         yield connection if found == (SCHEMA,) else None
+
+
+def saved(connection: sqlite3.Connection) -> dict[str, str]:
+    """The saved searches by name."""
+    return dict(connection.execute("SELECT name, query FROM saved_search"))
 
 
 def hits(connection: sqlite3.Connection, ids: Sequence[int]) -> list[Hit]:

@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.types import TypeDecorator
 
-HEAD = "0001"
+HEAD = "0002"
 """The migration this program is written for; `archive` compares it without importing Alembic."""
 
 
@@ -416,6 +416,18 @@ relation_verdict = sa.Table(
     sa.Column("at", Instant, nullable=False),
 )
 """What an analyst said of two articles (a < b): `one story`, `two stories`, `not a reprint`; outlives recalculation."""
+
+# --- what analysts keep -------------------------------------------------------------------------------------------
+
+saved_search = sa.Table(
+    "saved_search",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("query", sa.Text, nullable=False),
+    sa.Column("created", Instant, nullable=False),
+    sa.Column("changed", Instant, nullable=False),
+)
+"""Queries by name: `saved:NAME` in another query stands for one, in whatever it says when that is read."""
 
 # --- what keeps house ---------------------------------------------------------------------------------------------
 

@@ -220,6 +220,11 @@ def find(
     return lookup.find(raw, query, limit=limit, offset=offset, rank=rank, candidates=candidates, count=count)
 
 
+def saved(connection: sa.Connection) -> dict[str, str]:
+    """The saved searches by name."""
+    return {row[0]: row[1] for row in connection.exec_driver_sql("SELECT name, query FROM saved_search")}
+
+
 def hits(connection: sa.Connection, ids: Sequence[int]) -> list[lookup.Hit]:
     """The articles with these ids, in this order; see `lookup.hits`."""
     if connection.dialect.name == "postgresql":
