@@ -32,7 +32,7 @@ from aggregator.query import (
 
 if TYPE_CHECKING:
     from aggregator.app import App
-    from aggregator.store.lookup import Found, Hit
+    from aggregator.store.paging import Found, Hit
 
 PAGE = 20
 CANDIDATES = 20_000

@@ -156,6 +156,21 @@ article = sa.Table(
     sqlite_autoincrement=False,
 )
 
+DISPLACED = {
+    "sqlite": "docid - (CAST(strftime('%s', coalesce(published, first_seen)) AS INTEGER) - 946684800) / 4"
+    " NOT BETWEEN 0 AND 21599",
+    "postgresql": "docid - (CAST(extract(epoch FROM coalesce(published, first_seen) AT TIME ZONE 'UTC') AS bigint)"
+    " - 946684800) / 4 NOT BETWEEN 0 AND 21599",
+}
+"""Of an article whose docid is not within a day after its date (`search`): corrected later, or one of very many."""
+
+sa.Index(
+    "ix_article_displaced",
+    sa.func.coalesce(article.c.published, article.c.first_seen),
+    article.c.docid,
+    sqlite_where=sa.text(DISPLACED["sqlite"]),
+    postgresql_where=sa.text(DISPLACED["postgresql"]),
+)
 sa.Index("ix_article_dated", sa.func.coalesce(article.c.published, article.c.first_seen), article.c.docid)
 
 revision = sa.Table(

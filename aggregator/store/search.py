@@ -24,7 +24,7 @@ import sqlalchemy as sa
 from aggregator import terms
 from aggregator.query import Node
 from aggregator.store import lookup, search_postgres
-from aggregator.store.lookup import Found
+from aggregator.store.paging import Found, Hit
 from aggregator.store.plan import CANDIDATES
 from aggregator.store.ranking import varint
 
@@ -50,12 +50,12 @@ BATCH = 500
 
 def allocate(connection: sa.Connection, seconds: Sequence[int]) -> list[int]:
     """Free docids for articles dated `seconds` after 2000-01-01 UTC, all to be stored in this transaction."""
-    if connection.dialect.name == "postgresql":
-        return search_postgres.allocate(connection, seconds)
+    slots = [moment // SLOT for moment in seconds]
+    taken = set(connection.scalars(_TAKEN, {"docids": slots}))
     given: dict[int, int] = {}
-    taken: set[int] = set()
     for place in sorted(range(len(seconds)), key=seconds.__getitem__):
-        given[place] = _free(connection, seconds[place] // SLOT, taken)
+        slot = slots[place]
+        given[place] = slot if slot not in taken else _free(connection, slot, taken)
         taken.add(given[place])
     return [given[place] for place in range(len(seconds))]
 
@@ -64,27 +64,27 @@ def _free(connection: sa.Connection, slot: int, taken: set[int]) -> int:
     """The first number from `slot` that no article has; runs of taken ones are remembered and jumped over."""
 
     def is_taken(number: int) -> bool:
-        if number in taken:
-            return True
-        return connection.exec_driver_sql("SELECT 1 FROM article WHERE docid = ?", (number,)).first() is not None
+        return number in taken or connection.scalar(_TAKEN, {"docids": [number]}) is not None
 
-    if not is_taken(slot):
-        return slot
     start, docid = _run(connection, slot) or (slot, slot + 1)
     while is_taken(docid):
         run = _run(connection, docid)
         docid = run[1] if run else docid + 1
-    connection.exec_driver_sql("DELETE FROM article_slot WHERE home BETWEEN ? AND ?", (start, docid))
-    connection.exec_driver_sql("INSERT INTO article_slot(home, next) VALUES(?, ?)", (start, docid + 1))
+    connection.execute(_FORGET_RUNS, {"start": start, "end": docid})
+    connection.execute(_REMEMBER_RUN, {"start": start, "end": docid + 1})
     return docid
 
 
 def _run(connection: sa.Connection, slot: int) -> tuple[int, int] | None:
     """The run of taken docids around `slot`: its first and the one after its last."""
-    row = connection.exec_driver_sql(
-        "SELECT home, next FROM article_slot WHERE home <= ? ORDER BY home DESC LIMIT 1", (slot,)
-    ).first()
+    row = connection.execute(_RUN, {"slot": slot}).first()
     return (row[0], row[1]) if row is not None and row[1] > slot else None
+
+
+_TAKEN = sa.text("SELECT docid FROM article WHERE docid IN :docids").bindparams(sa.bindparam("docids", expanding=True))
+_RUN = sa.text("SELECT home, next FROM article_slot WHERE home <= :slot ORDER BY home DESC LIMIT 1")
+_FORGET_RUNS = sa.text("DELETE FROM article_slot WHERE home BETWEEN :start AND :end")
+_REMEMBER_RUN = sa.text("INSERT INTO article_slot(home, next) VALUES(:start, :end)")
 
 
 def index(connection: sa.Connection, docs: Iterable[tuple[int, str, str]]) -> int:
@@ -225,7 +225,7 @@ def saved(connection: sa.Connection) -> dict[str, str]:
     return {row[0]: row[1] for row in connection.exec_driver_sql("SELECT name, query FROM saved_search")}
 
 
-def hits(connection: sa.Connection, ids: Sequence[int]) -> list[lookup.Hit]:
+def hits(connection: sa.Connection, ids: Sequence[int]) -> list[Hit]:
     """The articles with these ids, in this order; see `lookup.hits`."""
     if connection.dialect.name == "postgresql":
         return search_postgres.hits(connection, ids)

@@ -1,4 +1,4 @@
-"""Searches that analysts keep under a name.
+"""Searches that analysts keep under a name; an index of the articles that do not stand in the order of their dates.
 
 Written out in full and never to be changed.
 """
@@ -12,10 +12,16 @@ revision = "0002"
 down_revision = "0001"
 
 INSTANT = sa.String(24).with_variant(sa.DateTime(timezone=True), "postgresql")
+DISPLACED = {
+    "sqlite": "docid - (CAST(strftime('%s', coalesce(published, first_seen)) AS INTEGER) - 946684800) / 4"
+    " NOT BETWEEN 0 AND 21599",
+    "postgresql": "docid - (CAST(extract(epoch FROM coalesce(published, first_seen) AT TIME ZONE 'UTC') AS bigint)"
+    " - 946684800) / 4 NOT BETWEEN 0 AND 21599",
+}
 
 
 def upgrade() -> None:
-    """The table; nothing that is there changes."""
+    """The table and the index; nothing that is there changes."""
     op.create_table(
         "saved_search",
         sa.Column("name", sa.Text(), nullable=False),
@@ -23,4 +29,11 @@ def upgrade() -> None:
         sa.Column("created", INSTANT, nullable=False),
         sa.Column("changed", INSTANT, nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_saved_search")),
+    )
+    op.create_index(
+        "ix_article_displaced",
+        "article",
+        [sa.text("coalesce(published, first_seen)"), "docid"],
+        sqlite_where=sa.text(DISPLACED["sqlite"]),
+        postgresql_where=sa.text(DISPLACED["postgresql"]),
     )
