@@ -99,20 +99,22 @@ def restore(app: App, source: Path) -> None:
 
 
 @archive.command(epilog="Example:\n\n  aggregator archive reindex")
+@click.option("--anew", is_flag=True, help="From the beginning, although an interrupted one could go on.")
 @click.pass_obj
-def reindex(app: App) -> None:
-    """Build the search index again from the articles.
+def reindex(app: App, *, anew: bool) -> None:
+    """Build the search index again from the articles, beside the one in use, which answers meanwhile.
 
-    It is one transaction: an interrupted one leaves the index as it was.
+    An interrupted one goes on where it was when the command is given again.
     """
-    from aggregator.cli.progress import progress
+    from aggregator.cli.progress import interruptible, progress
     from aggregator.store import maintenance, numbers
 
     archive = app.archive(write=True)
     with archive.reading() as connection:
         total = numbers.totals(connection).articles
-    with progress("indexing", total) as advance:
-        maintenance.reindex(archive, click.echo, lambda done: advance(done, f"of {total}"))
+    stopped = "the index in use is as it was; `aggregator archive reindex` goes on from here"
+    with interruptible(stopped), progress("indexing", total) as advance:
+        maintenance.reindex(archive, click.echo, lambda done: advance(done, f"of {total}"), anew=anew)
 
 
 @archive.command(

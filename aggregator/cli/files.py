@@ -32,10 +32,12 @@ def import_(app: App, path: tuple[Path, ...]) -> None:
     twice, so an interrupted one is resumed by starting it again.
     """
     from aggregator import importing
+    from aggregator.cli.progress import interruptible
     from aggregator.cli.progress import progress as progress_bar
 
     progress, refused = importing.Progress(), 0
-    with app.parts() as parts, progress_bar("importing") as advance:
+    stopped = "what was counted is kept; the same command goes on from there"
+    with interruptible(stopped), app.parts() as parts, progress_bar("importing") as advance:
         for progress in importing.take_files(path, parts):
             refused += len(progress.refused)
             for line in progress.refused:

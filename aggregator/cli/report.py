@@ -39,11 +39,12 @@ def report(app: App, /, title: str | None, out: str, png: Path | None, **filters
     from aggregator import files, publishing
     from aggregator.app import now
     from aggregator.cli.numbers import catalogue_of, narrowed_to
-    from aggregator.cli.progress import progress
+    from aggregator.cli.progress import interruptible, progress
     from aggregator.report.page import page
 
     at, catalogue, archive = now(), catalogue_of(app), app.archive()
-    with archive.reading() as connection, progress("reporting") as advance:
+    stopped = interruptible(f"nothing was written, {out} is as it was")
+    with stopped, archive.reading() as connection, progress("reporting") as advance:
         chosen = narrowed_to(connection, filters)
         found = publishing.report(
             connection,

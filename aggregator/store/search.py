@@ -7,6 +7,7 @@ decide (three and more Chinese characters, phrases, mixed scripts) is looked up 
     article_word        the distinct words, with a trigram index: `methane` must also find `biomethane`
     article_traditional the texts that OpenCC changes; the others are compared as they are, five times as fast
     article_slot        docids taken in a row, so that the next free one is found at once
+    article_reindex     how far `reindex` has come with a new index, where one is being built
 
 A docid is the article's date in steps of SLOT seconds since 2000, or the next free number: newest first is
 descending rowid, with no sort. Steps of a few seconds make the index a fifth smaller than seconds do.
@@ -15,7 +16,7 @@ descending rowid, with no sort. Steps of a few seconds make the index a fifth sm
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
@@ -38,8 +39,11 @@ DDL = (
     ),
     "CREATE TABLE article_traditional(docid INTEGER PRIMARY KEY)",
     "CREATE TABLE article_slot(home INTEGER PRIMARY KEY, next INTEGER NOT NULL)",
+    "CREATE TABLE article_reindex(upto BIGINT NOT NULL)",
 )
-"""Run once by the migration, on SQLite only."""
+"""What the migrations run on SQLite."""
+NEW = "article_fts_new"
+"""The index while `reindex` builds it."""
 
 SLOT = 4
 BATCH = 500
@@ -94,15 +98,10 @@ def index(connection: sa.Connection, docs: Iterable[tuple[int, str, str]]) -> in
     count = 0
     remaining = iter(docs)
     while batch := list(islice(remaining, BATCH)):
-        rows, vocabulary = [], set[str]()
-        for docid, title, text in batch:
-            found = terms.entered(title, text)
-            vocabulary |= terms.words(found)
-            rows.append((docid, " ".join(found)))
-        connection.exec_driver_sql("INSERT INTO article_fts(rowid, terms) VALUES(?, ?)", rows)
-        traditional = [(docid,) for docid, title, text in batch if terms.is_traditional(title, text)]
-        if traditional:
-            connection.exec_driver_sql("INSERT INTO article_traditional(docid) VALUES(?)", traditional)
+        rows, vocabulary = _entries(batch)
+        for name, some in _indexes(connection, rows):
+            connection.exec_driver_sql(f"INSERT INTO {name}(rowid, terms) VALUES(?, ?)", some)
+        _mark_traditional(connection, batch)
         _learn(connection, vocabulary)
         count += len(batch)
     return count
@@ -114,9 +113,18 @@ def unindex(connection: sa.Connection, docs: Iterable[tuple[int, str, str]]) -> 
         search_postgres.unindex(connection, docs)
         return
     rows = [(docid, " ".join(terms.entered(title, text))) for docid, title, text in docs]
+    for name, some in _indexes(connection, rows):
+        connection.exec_driver_sql(f"INSERT INTO {name}({name}, rowid, terms) VALUES('delete', ?, ?)", some)
     if rows:
-        connection.exec_driver_sql("INSERT INTO article_fts(article_fts, rowid, terms) VALUES('delete', ?, ?)", rows)
         connection.exec_driver_sql("DELETE FROM article_traditional WHERE docid = ?", [row[:1] for row in rows])
+
+
+def _indexes(connection: sa.Connection, rows: list[tuple[int, str]]) -> Iterator[tuple[str, list[tuple[int, str]]]]:
+    """The index, and the one that is being built, with those of the rows that each of them holds or will hold."""
+    if rows:
+        yield "article_fts", rows
+    if (upto := rebuilt_up_to(connection)) is not None and (some := [row for row in rows if row[0] <= upto]):
+        yield NEW, some
 
 
 def _learn(connection: sa.Connection, vocabulary: set[str]) -> None:
@@ -134,27 +142,35 @@ def _learn(connection: sa.Connection, vocabulary: set[str]) -> None:
     )
 
 
-def rebuild(connection: sa.Connection, told: Callable[[int], object] = lambda _done: None) -> int:
-    """Build the whole index again from the articles, in this transaction; how many articles are in it.
+def rebuilt_up_to(connection: sa.Connection) -> int | None:
+    """The last docid that is in the index being built (`reindex`); None when none is."""
+    found: int | None = connection.exec_driver_sql("SELECT max(upto) FROM article_reindex").scalar_one()
+    return found
 
-    `told` hears how many are done.
-    """
-    if connection.dialect.name == "postgresql":
-        return search_postgres.rebuild(connection, told)
-    connection.exec_driver_sql("INSERT INTO article_fts(article_fts) VALUES('delete-all')")
-    connection.exec_driver_sql("DELETE FROM article_traditional")
-    connection.exec_driver_sql("DELETE FROM article_word")
-    connection.exec_driver_sql("INSERT INTO article_word_fts(article_word_fts) VALUES('rebuild')")
-    count = 0
-    last = -(1 << 62)
-    while rows := connection.exec_driver_sql(
-        "SELECT docid, title, text FROM article WHERE docid > ? ORDER BY docid LIMIT ?", (last, BATCH)
-    ).fetchall():
-        count += index(connection, [(row[0], row[1], row[2]) for row in rows])
-        last = rows[-1][0]
-        told(count)
-    optimize(connection)
-    return count
+
+def enter_anew(connection: sa.Connection, docs: Sequence[tuple[int, str, str]], after: int) -> None:
+    """Enter articles, the next ones after a docid, in the index being built, and in what goes with both."""
+    rows, vocabulary = _entries(docs)
+    connection.exec_driver_sql(f"INSERT INTO {NEW}(rowid, terms) VALUES(?, ?)", rows)
+    connection.exec_driver_sql("DELETE FROM article_traditional WHERE docid > ? AND docid <= ?", (after, docs[-1][0]))
+    _mark_traditional(connection, docs)
+    _learn(connection, vocabulary)
+
+
+def _entries(docs: Sequence[tuple[int, str, str]]) -> tuple[list[tuple[int, str]], set[str]]:
+    """The documents' rows in the index, and their words."""
+    rows, vocabulary = [], set[str]()
+    for docid, title, text in docs:
+        found = terms.entered(title, text)
+        vocabulary |= terms.words(found)
+        rows.append((docid, " ".join(found)))
+    return rows, vocabulary
+
+
+def _mark_traditional(connection: sa.Connection, docs: Sequence[tuple[int, str, str]]) -> None:
+    traditional = [(docid,) for docid, title, text in docs if terms.is_traditional(title, text)]
+    if traditional:
+        connection.exec_driver_sql("INSERT INTO article_traditional(docid) VALUES(?)", traditional)
 
 
 def optimize(connection: sa.Connection) -> None:

@@ -3,14 +3,14 @@
     article_fts    docid = article.docid; the unique terms, and the folded text where lower case of ASCII does not give it
     article_word   the distinct words with their pieces of three: `methane` must also find `biomethane`
     article_large  documents whose terms did not all fit
-    article_slot   docids taken in a row, so that the next free one is found at once
+    article_slot   docids taken in a row, so that the next free one is found at once (`article_reindex`: as on SQLite)
 
 The first migration makes them; no extension is used. `find` and `hits` give what `lookup` gives on SQLite.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -95,24 +95,6 @@ def unindex(connection: sa.Connection, docs: Iterable[tuple[int, str, str]]) -> 
     docids = [docid for docid, _title, _text in docs]
     for table in ("article_fts", "article_large"):
         connection.exec_driver_sql(f"DELETE FROM {table} WHERE docid = ANY(%s)", (docids,))  # noqa: S608 - own names
-
-
-def rebuild(connection: sa.Connection, told: Callable[[int], object] = lambda _done: None) -> int:
-    """Build the whole index again from the articles, in this transaction; how many articles are in it.
-
-    `told` hears how many are done.
-    """
-    for table in ("article_fts", "article_large", "article_word"):
-        connection.exec_driver_sql(f"DELETE FROM {table}")  # noqa: S608 - own names
-    count = 0
-    last = -(1 << 62)
-    while rows := connection.exec_driver_sql(
-        "SELECT docid, title, text FROM article WHERE docid > %s ORDER BY docid LIMIT %s", (last, BATCH)
-    ).fetchall():
-        count += index(connection, [(row[0], row[1], row[2]) for row in rows])
-        last = rows[-1][0]
-        told(count)
-    return count
 
 
 def optimize(connection: sa.Connection) -> None:

@@ -1,4 +1,4 @@
-"""Searches that analysts keep under a name; an index of the articles that do not stand in the order of their dates.
+"""Saved searches; an index of the articles that are not in the order of their dates; how far a reindexing is.
 
 Written out in full and never to be changed.
 """
@@ -21,7 +21,7 @@ DISPLACED = {
 
 
 def upgrade() -> None:
-    """The table and the index; nothing that is there changes."""
+    """Two tables and an index; nothing that is there changes."""
     op.create_table(
         "saved_search",
         sa.Column("name", sa.Text(), nullable=False),
@@ -30,6 +30,7 @@ def upgrade() -> None:
         sa.Column("changed", INSTANT, nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_saved_search")),
     )
+    op.execute("CREATE TABLE article_reindex(upto BIGINT NOT NULL)")
     op.create_index(
         "ix_article_displaced",
         "article",
