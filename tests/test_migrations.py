@@ -224,3 +224,6 @@ def test_every_released_schema_opens(dump: Path, tmp_path: Path, command) -> Non
     assert (checked.returncode, checked.stderr) == (0, "")
     assert "阳光之乡" in command(*where, "search", "甲烷", "--format", "json").stdout
     assert "sunnylands-2023" in command(*where, "export", "--format", "jsonl", "--out", "-").stdout
+    if dump.stem >= "0002":
+        assert "阳光之乡" in command(*where, "search", "saved:methane", "--format", "json").stdout
+    assert command(*where, "search", "甲烷", "--save", "other").returncode == 0

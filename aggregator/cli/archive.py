@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from aggregator.app import App
+from aggregator.cli import complete
 from aggregator.errors import UsageError
 
 
@@ -124,7 +125,13 @@ def reindex(app: App, *, anew: bool) -> None:
 @click.option(
     "--before", metavar="DATE|AGE", required=True, help="Articles first seen before 2024-01-01, or 730d ago."
 )
-@click.option("--outlet", metavar="NAME", multiple=True, help="Of this outlet only; may be given more than once.")
+@click.option(
+    "--outlet",
+    shell_complete=complete.outlets,
+    metavar="NAME",
+    multiple=True,
+    help="Of this outlet only; may be given more than once.",
+)
 @click.option("--dry-run", is_flag=True, help="Only say how many would go.")
 @click.pass_obj
 def prune(app: App, before: str, outlet: tuple[str, ...], *, dry_run: bool) -> None:

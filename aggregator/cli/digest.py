@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from aggregator.cli import complete
 from aggregator.cli.filters import ending, starting
 from aggregator.cli.subscribers import LANGUAGE, TIMEZONE, found, opened, wants_of, wants_options, zone_of
 from aggregator.errors import UsageError
@@ -34,7 +35,7 @@ def digest() -> None:
     epilog="Examples:\n\n  aggregator digest preview --agreement glasgow-2021 --since 7d --out today.html"
     "\n\n  aggregator digest preview desk@example.org --out today.eml"
 )
-@click.argument("address", required=False)
+@click.argument("address", shell_complete=complete.addresses, required=False)
 @wants_options
 @LANGUAGE
 @TIMEZONE
@@ -104,7 +105,7 @@ def _part(data: bytes, subtype: str) -> str:
 @digest.command(
     epilog="Examples:\n\n  aggregator digest send --test me@example.org\n\n  aggregator digest send --dry-run"
 )
-@click.argument("address", required=False)
+@click.argument("address", shell_complete=complete.addresses, required=False)
 @click.option("--now", "at_once", is_flag=True, help="Whatever the hour: everybody, or ADDRESS alone.")
 @click.option("--dry-run", is_flag=True, help="Say who would get what, and send nothing.")
 @click.option("--test", metavar="ADDRESS", help="Send one test mail to this address.")
@@ -191,7 +192,7 @@ def _report(done: Delivered, form: str) -> None:
 
 
 @digest.command()
-@click.argument("address", required=False)
+@click.argument("address", shell_complete=complete.addresses, required=False)
 @click.option("--limit", type=click.IntRange(min=1), default=20, metavar="N")
 @FORMAT
 @click.pass_obj

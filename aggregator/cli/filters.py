@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from aggregator.cli import complete
 from aggregator.errors import UsageError
 from aggregator.query import span
 
@@ -15,11 +16,29 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 SINCE = click.option("--since", metavar="DATE", help="Published on or after: 2023-11-01, 2023-11, 7d, 12h.")
 UNTIL = click.option("--until", metavar="DATE", help="Published before the end of: 2023-11-30, 2023-11, 2023.")
-QUERY = click.option("--query", default="", metavar="QUERY", help="Only what `aggregator search QUERY` finds.")
+QUERY = click.option(
+    "--query",
+    shell_complete=complete.query,
+    default="",
+    metavar="QUERY",
+    help="Only what `aggregator search QUERY` finds.",
+)
 OPTIONS = (
-    click.option("--agreement", multiple=True, metavar="ID", help="Only articles that identify this agreement."),
-    click.option("--clause", multiple=True, metavar="ID", help="Only articles that discuss this clause."),
-    click.option("--outlet", multiple=True, metavar="NAME", help="Only this outlet."),
+    click.option(
+        "--agreement",
+        multiple=True,
+        shell_complete=complete.agreements,
+        metavar="ID",
+        help="Only articles that identify this agreement.",
+    ),
+    click.option(
+        "--clause",
+        multiple=True,
+        shell_complete=complete.clauses,
+        metavar="ID",
+        help="Only articles that discuss this clause.",
+    ),
+    click.option("--outlet", multiple=True, shell_complete=complete.outlets, metavar="NAME", help="Only this outlet."),
     click.option("--lang", type=click.Choice(["zh", "en"]), help="Only this language."),
     SINCE,
     UNTIL,

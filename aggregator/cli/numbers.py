@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from aggregator.cli import output
+from aggregator.cli import complete, output
 from aggregator.cli.filters import QUERY, SINCE, UNTIL, ending, filter_options, starting
 from aggregator.errors import UsageError
 
@@ -103,9 +103,15 @@ def _blocks(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     "  aggregator coverage --agreement sunnylands-2023 --by week --since 90d --format csv\n\n"
     "  aggregator coverage --agreement glasgow-2021 --out coverage.png"
 )
-@click.option("--agreement", required=True, metavar="ID", help="The agreement whose clauses are the rows.")
+@click.option(
+    "--agreement",
+    required=True,
+    shell_complete=complete.agreements,
+    metavar="ID",
+    help="The agreement whose clauses are the rows.",
+)
 @click.option("--by", type=click.Choice(["outlet", "week", "month"]), default="outlet", help="What the columns are.")
-@click.option("--outlet", multiple=True, metavar="NAME", help="Only this outlet.")
+@click.option("--outlet", multiple=True, shell_complete=complete.outlets, metavar="NAME", help="Only this outlet.")
 @click.option("--lang", type=click.Choice(["zh", "en"]), help="Only this language.")
 @SINCE
 @UNTIL
@@ -179,9 +185,9 @@ def _matrix_rows(found: Matrix) -> Iterator[dict[str, Any]]:
     "  aggregator timeline glasgow-2021 --by month --format csv\n\n"
     "  aggregator timeline sunnylands-2023/10 --out methane.svg"
 )
-@click.argument("subject", metavar="CLAUSE|AGREEMENT")
+@click.argument("subject", shell_complete=complete.subjects, metavar="CLAUSE|AGREEMENT")
 @click.option("--by", type=click.Choice(["day", "week", "month", "year"]), help="The step; one that fits by itself.")
-@click.option("--outlet", multiple=True, metavar="NAME", help="Only this outlet.")
+@click.option("--outlet", multiple=True, shell_complete=complete.outlets, metavar="NAME", help="Only this outlet.")
 @click.option("--lang", type=click.Choice(["zh", "en"]), help="Only this language.")
 @SINCE
 @UNTIL

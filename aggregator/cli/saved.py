@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from aggregator.cli import output
+from aggregator.cli import complete, output
 
 if TYPE_CHECKING:
     from aggregator.app import App
@@ -45,7 +45,7 @@ def _row(one: SavedSearch) -> dict[str, Any]:
 
 
 @saved.command(epilog="Example:\n\n  aggregator saved show methane")
-@click.argument("name")
+@click.argument("name", shell_complete=complete.saved)
 @click.pass_obj
 def show(app: App, name: str) -> None:
     """Print the query of a saved search."""
@@ -59,7 +59,7 @@ def show(app: App, name: str) -> None:
 
 
 @saved.command(epilog="Example:\n\n  aggregator saved rename methane ch4")
-@click.argument("name")
+@click.argument("name", shell_complete=complete.saved)
 @click.argument("new", metavar="NEW")
 @click.pass_obj
 def rename(app: App, name: str, new: str) -> None:
@@ -73,7 +73,7 @@ def rename(app: App, name: str, new: str) -> None:
 
 
 @saved.command(epilog="Example:\n\n  aggregator saved remove methane")
-@click.argument("name")
+@click.argument("name", shell_complete=complete.saved)
 @click.option("--force", is_flag=True, help="Even though subscribers or other saved searches use it.")
 @click.pass_obj
 def remove(app: App, name: str, *, force: bool) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import click
 
-from aggregator.cli import output
+from aggregator.cli import complete, output
 from aggregator.cli.filters import ending, filter_options, starting
 from aggregator.errors import UsageError
 from aggregator.query import (
@@ -31,6 +31,8 @@ from aggregator.query import (
 )
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from aggregator.app import App
     from aggregator.store.paging import Found, Hit
 
@@ -51,6 +53,12 @@ class _QueryCommand(click.Command):
             if name.startswith("--") and name not in known and len(name) > len("--") and not name.startswith("---"):
                 raise click.NoSuchOption(name, possibilities=_near(name, known), ctx=ctx)
         return super().parse_args(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """As click does; `-saved:` is a part of the query."""
+        if incomplete[:2].strip("-") and incomplete.startswith("-"):
+            return complete.query(ctx, self.params[0], incomplete)
+        return super().shell_complete(ctx, incomplete)
 
 
 def _near(name: str, known: set[str]) -> list[str]:
@@ -78,13 +86,18 @@ Examples:
   aggregator search saved:methane lang:en since:7d
 """,
 )
-@click.argument("query", nargs=-1, type=click.UNPROCESSED)
+@click.argument("query", shell_complete=complete.query, nargs=-1, type=click.UNPROCESSED)
 @filter_options
 @click.option("--offset", type=click.IntRange(min=0), default=0, metavar="N", help="Pass over the first N.")
 @click.option("--rank", is_flag=True, help="Best matches first (BM25 over the newest 5,000) instead of newest first.")
 @click.option("--expand", is_flag=True, help="Also find the other names, in Chinese and English, of what you name.")
 @click.option("--plurals", is_flag=True, help="Also find the other number of English words: country, countries.")
-@click.option("--save", metavar="NAME", help="Keep the query and filters; saved:NAME stands for them everywhere.")
+@click.option(
+    "--save",
+    shell_complete=complete.saved,
+    metavar="NAME",
+    help="Keep the query and filters; saved:NAME stands for them everywhere.",
+)
 @click.option("--replace", is_flag=True, help="With --save: in place of the search of that name.")
 @click.option("--format", "form", type=click.Choice(output.FORMATS), default="table", help="How to print.")
 @click.pass_obj
