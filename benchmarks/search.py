@@ -187,6 +187,8 @@ def fuzz(options: argparse.Namespace) -> None:
         "outlet:",
         "clause:",
         "story:1",
+        "saved:",
+        "saved:x",
         "since:7d",
         "until:",
         "--",

@@ -24,9 +24,11 @@ from aggregator.store.ranking import Fts5
 
 SCHEMA = "0002"
 """The migration whose tables this module reads; a test holds it against `schema.HEAD`."""
-NEAR = (256, 1536)
+NEAR = (128, 512)
 """Texts that are looked at, newest first, before the index is asked for every word with a character, which takes as
 long as there are such words: so many at first, and so many where the first promise a full page."""
+MANY = 20_000
+"""In a smaller archive the index is quicker."""
 PAGE = 100
 """Results that may be found so."""
 BATCH = 64
@@ -110,7 +112,8 @@ class _Fts5(Fts5):
 
     def newest(self, plan: Plan, limit: int, offset: int) -> Sequence[int]:
         """The newest matches."""
-        if plan.prefixed and limit + offset <= PAGE and (page := self.near(limit + offset)) is not None:
+        near = plan.prefixed and limit + offset <= PAGE and self.articles() >= MANY
+        if near and (page := self.near(limit + offset)) is not None:
             return page[offset:]
         if plan.looked is not None:
             return list(islice(self.passing(plan, self.given(plan)), offset, offset + limit))
