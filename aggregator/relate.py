@@ -18,7 +18,6 @@ from itertools import chain, islice
 import sqlalchemy as sa
 
 from aggregator.dedup import groups, reprint, story
-from aggregator.dedup.groups import Copy
 from aggregator.dedup.reprint import Likeness
 from aggregator.model import Article
 from aggregator.store import articles, relations, stories
@@ -26,8 +25,8 @@ from aggregator.store.relations import Pair, Trace
 
 BATCH = 500
 """Articles related at a time."""
-FLOOR = groups.STRANGERS
-"""Scores below count as nothing noted."""
+FLOOR = groups.JOINS
+"""Scores below are not noted: alone they join nothing."""
 MOST_CANDIDATES = 24
 """Articles that one is compared with for stories: those that share most keys with it."""
 SHARED_KEYS = 2
@@ -213,10 +212,7 @@ def _originals(
     words: Mapping[str, Collection[Pair]],
 ) -> dict[int, int | None]:
     concerned = {member for pair in likenesses for member in pair}
-    copies = {
-        one.id: Copy(one.when, one.print.length, min(one.print.sample, default=0))
-        for one in relations.traces(connection, concerned).values()
-    }
+    copies = relations.copies(connection, concerned)
     linked = {pair: likeness for pair, likeness in likenesses.items() if pair[0] in copies and pair[1] in copies}
     return dict.fromkeys(members) | groups.originals(copies, linked, words[NOT_A_REPRINT])
 
