@@ -236,8 +236,8 @@ def _latin_slots(text: str, said: str, letter: npt.NDArray[np.bool_]) -> frozens
     ends = np.array(spans)
     around = np.stack((ends[:, 0] - 18, ends[:, 0], ends[:, 1], ends[:, 1] + 8), axis=1)
     slots = set()
-    for first, start, end, final in before[around.clip(0, last)].tolist():
-        first = max(first, start - 12)
+    for earliest, start, end, final in before[around.clip(0, last)].tolist():
+        first = max(earliest, start - 12)
         if start - first >= 8:
             slots.add(_slot(f"{said[first:start]}#{said[end : min(final, end + 6)]}", said[start:end]))
     return frozenset(slots)

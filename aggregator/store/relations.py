@@ -81,7 +81,7 @@ def traces(connection: sa.Connection, ids: Iterable[int]) -> dict[int, Trace]:
 
 def copies(connection: sa.Connection, ids: Iterable[int]) -> dict[int, Copy]:
     """When these articles count as published and how long their texts are."""
-    query = f"SELECT article_id, at, {_heading(connection)} FROM trace"
+    query = f"SELECT article_id, at, {_heading(connection)} FROM trace"  # noqa: S608 - words of ours
     return {
         identity: Copy(instant(at), *reprint.length_and_tie(bytes(heading)))
         for identity, at, heading in _among(connection, query, "article_id", ids)
