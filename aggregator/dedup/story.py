@@ -402,6 +402,7 @@ def _places_of(terms: Hashes, among: Hashes) -> npt.NDArray[np.intp]:
     """For each term a place in `among`, its own if it stands there: by a table, which takes half as long as a binary
     search, and by the search where two of `among` would take one slot of the table.
     """
+    found: npt.NDArray[np.intp]
     table, slots, places = _SLOTS.table, among >> U32(SHIFT), np.arange(len(among), dtype=np.uint16)
     table[slots] = places
     if np.array_equal(table[slots], places):
