@@ -79,6 +79,18 @@ def traces(connection: sa.Connection, ids: Iterable[int]) -> dict[int, Trace]:
     }
 
 
+def prints(connection: sa.Connection, ids: Iterable[int]) -> dict[int, Fingerprint]:
+    """The fingerprints of these articles; those without are left out."""
+    rows = _among(connection, "SELECT article_id, print FROM trace", "article_id", ids)
+    return {identity: reprint.unpacked(bytes(said)) for identity, said in rows}
+
+
+def faces(connection: sa.Connection, ids: Iterable[int]) -> dict[int, Face]:
+    """The faces of these articles; those without are left out."""
+    rows = _among(connection, "SELECT article_id, at, face FROM trace", "article_id", ids)
+    return {identity: story.unpacked(bytes(face), instant(at)) for identity, at, face in rows}
+
+
 def copies(connection: sa.Connection, ids: Iterable[int]) -> dict[int, Copy]:
     """When these articles count as published and how long their texts are."""
     query = f"SELECT article_id, at, {_heading(connection)} FROM trace"  # noqa: S608 - words of ours
