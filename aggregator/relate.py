@@ -163,16 +163,21 @@ def _likenesses(
 ) -> dict[Pair, Likeness]:
     known, at_hand = prints.of(pairs), dict(texts)
 
-    def both(a: int, b: int) -> tuple[str, str]:
-        at_hand.update(relations.texts(connection, {a, b} - at_hand.keys()))
-        return at_hand[a], at_hand[b]
+    def both(near: Sequence[int], b: int, at: int) -> tuple[str, str]:
+        at_hand.update(relations.texts(connection, {near[at], b} - at_hand.keys()))
+        return at_hand[near[at]], at_hand[b]
 
-    found = {}
+    found: dict[Pair, Likeness] = {}
+    for b, near in _by_second((a, b) for a, b in pairs if a in known and b in known).items():
+        judged = reprint.judge_all(known[b], [known[a] for a in near], partial(both, near, b))
+        found |= {(a, b): likeness for a, likeness in zip(near, judged, strict=True) if likeness}
+    return found
+
+
+def _by_second(pairs: Iterable[Pair]) -> dict[int, list[int]]:
+    found: dict[int, list[int]] = defaultdict(list)
     for a, b in pairs:
-        if a in known and b in known:
-            likeness = reprint.judge(known[a], known[b], partial(both, a, b))
-            if likeness:
-                found[a, b] = likeness
+        found[b].append(a)
     return found
 
 
@@ -180,18 +185,14 @@ def _scores(
     pairs: Collection[Pair], copies: Mapping[Pair, Likeness], faces: _Known[Face], prints: _Known[Fingerprint]
 ) -> dict[Pair, float]:
     """How much the two of each pair attract each other; pairs far apart in time or not above `FLOOR` are left out."""
-    found: dict[Pair, float] = {}
-    others: dict[int, list[int]] = defaultdict(list)
     known = faces.of(pairs)
-    for a, b in pairs:
-        if a in known and b in known and abs(known[a].when - known[b].when) <= story.WINDOW:
-            if (likeness := copies.get((a, b))) and not likeness.excerpt:
-                found[a, b] = SAME_TEXT
-            else:
-                others[b].append(a)
+    near_in_time = {
+        (a, b) for a, b in pairs if a in known and b in known and abs(known[a].when - known[b].when) <= story.WINDOW
+    }
+    found = {pair: SAME_TEXT for pair, likeness in copies.items() if pair in near_in_time and not likeness.excerpt}
     likely = {
         (a, b): score
-        for b, near in others.items()
+        for b, near in _by_second(near_in_time - found.keys()).items()
         for a, score in zip(near, story.attractions(known[b], [known[a] for a in near], FLOOR), strict=True)
         if score is not None and score > FLOOR
     }

@@ -25,7 +25,6 @@ from __future__ import annotations
 import re
 import zlib
 from array import array
-from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -37,6 +36,7 @@ import numpy.typing as npt
 
 from aggregator.dedup import folding
 from aggregator.dedup.folding import U32, Hashes
+from aggregator.dedup.shared import shared
 from aggregator.text import sentences
 
 SAMPLE = 160
@@ -73,7 +73,7 @@ _CREDIT_LETTERS = 24
 _CREDIT = re.compile(r"\n[^\n]{1,80}\Z")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Fingerprint:
     """What is kept of a text. `keys` are signed 32-bit numbers; `sample` holds, ascending, every small hash up to its
     largest (all of them when `whole`); `slots` joins the hash of a number's surroundings (the upper 16 bits, kept in
@@ -83,7 +83,7 @@ class Fingerprint:
     han: bool
     length: int
     keys: tuple[int, ...]
-    sample: tuple[int, ...]
+    sample: Hashes
     whole: bool
     slots: frozenset[int]
     places: frozenset[int]
@@ -91,28 +91,29 @@ class Fingerprint:
     @property
     def tie(self) -> int:
         """A number that only the text decides, to choose between texts that are otherwise equal."""
-        return self.sample[0] if self.sample else 0
+        return int(self.sample[0]) if len(self.sample) else 0
 
     def packed(self) -> bytes:
         """About 700 bytes for a text of 1,000 characters."""
         words = [self.length << 2 | self.han << 1 | self.whole, len(self.sample), len(self.keys)]
         keys = (key + (1 << 31) for key in self.keys)
-        return array("I", [*words, *self.sample, *keys, *self.slots]).tobytes()
+        return array("I", words).tobytes() + self.sample.tobytes() + array("I", [*keys, *self.slots]).tobytes()
 
 
 @lru_cache(maxsize=4096)
 def unpacked(data: bytes) -> Fingerprint:
     """The fingerprint from `packed`. The last ones are kept: the same articles are compared with many that come."""
-    words = array("I", data).tolist()
+    words = array("I", data)
     flags, size, keys = words[:3]
     keys_end = 3 + size + keys
+    slots = frozenset(words[keys_end:])
     return Fingerprint(
         han=bool(flags & 2),
         length=flags >> 2,
         keys=tuple([key - (1 << 31) for key in words[3 + size : keys_end]]),
-        sample=tuple(words[3 : 3 + size]),
+        sample=np.frombuffer(data, U32, size, 12),
         whole=bool(flags & 1),
-        slots=(slots := frozenset(words[keys_end:])),
+        slots=slots,
         places=frozenset([slot >> 16 for slot in slots]),
     )
 
@@ -192,10 +193,10 @@ def _mixed(hashes: Hashes) -> Hashes:
     return mixed
 
 
-def _sample(small: Hashes) -> tuple[tuple[int, ...], bool]:
+def _sample(small: Hashes) -> tuple[Hashes, bool]:
     whole = len(small) <= SAMPLE
-    smallest = small if whole else np.partition(small, SAMPLE)[:SAMPLE]
-    return tuple(sorted(set(smallest.tolist()))), whole
+    smallest = np.sort(small if whole else np.partition(small, SAMPLE)[:SAMPLE])
+    return smallest[np.concatenate(([True], smallest[1:] != smallest[:-1]))[: len(smallest)]], whole
 
 
 def _keys(large: Hashes, *, han: bool) -> tuple[int, ...]:
@@ -253,24 +254,57 @@ def _short_hash(said: str) -> int:
 
 def judge(a: Fingerprint, b: Fingerprint, texts: Callable[[], tuple[str, str]]) -> Likeness | None:
     """How the two texts are one, or None. `texts` gives both; called only where the samples leave a doubt."""
-    if a.han != b.han or min(a.length, b.length) < SHORTEST:
-        return None
-    share = _sampled_share(a, b)
-    if share < SURE_OTHER or _other_numbers(a, b, copy=share >= COPY):
-        return None
+    return judge_all(a, [b], lambda _: texts())[0]
+
+
+def judge_all(
+    one: Fingerprint, others: Sequence[Fingerprint], texts: Callable[[int], tuple[str, str]]
+) -> list[Likeness | None]:
+    """The judgement on one text with each of the others; `texts` gives its text and that of the other of this index."""
+    found: list[Likeness | None] = [None] * len(others)
+    near = [
+        at for at, other in enumerate(others) if one.han == other.han and min(one.length, other.length) >= SHORTEST
+    ]
+    for at, share in zip(near, _sampled_shares(one, [others[at] for at in near]), strict=True):
+        if share >= SURE_OTHER and not _other_numbers(one, others[at], copy=share >= COPY):
+            found[at] = _sure(one, others[at], share) if share >= SURE_COPY else compare(*texts(at))
+    return found
+
+
+def _sure(a: Fingerprint, b: Fingerprint, share: float) -> Likeness:
     ratio = min(a.length, b.length) / max(a.length, b.length)
-    if share >= SURE_COPY:
-        return Likeness(round(share, 3), round(share * ratio, 3))
-    return compare(*texts())
+    return Likeness(round(share, 3), round(share * ratio, 3))
 
 
-def _sampled_share(a: Fingerprint, b: Fingerprint) -> float:
-    """An estimate of the share of the shorter text in the longer, from the hashes that both samples must hold."""
-    short, long = (a, b) if (a.length, a.sample) <= (b.length, b.sample) else (b, a)
-    mine = short.sample
-    if long.sample and not long.whole:
-        mine = mine[: bisect_right(mine, long.sample[-1])]
-    return len(set(mine).intersection(long.sample)) / len(mine) if mine else 0.0
+def _sampled_shares(one: Fingerprint, others: Sequence[Fingerprint]) -> list[float]:
+    """Estimates of the share of the shorter text in the longer, from the hashes that both samples must hold."""
+    if not others or not len(one.sample):
+        return [0.0] * len(others)
+    samples = [other.sample for other in others]
+    _, who, _ = shared(one.sample, samples)
+    hits = np.bincount(who, minlength=len(others))
+    shorter = np.array([_is_shorter(one, other) for other in others])
+    # What of the shorter one's sample the longer one's would hold too, if it stood there.
+    limits = np.array([_limit(other) for other in others], dtype=U32)
+    mine = np.searchsorted(one.sample, limits, side="right")
+    every = np.concatenate(samples)
+    sizes = np.array([len(sample) for sample in samples])
+    theirs = np.bincount(np.repeat(np.arange(len(others)), sizes), every <= _limit(one), len(others))
+    counts = np.where(shorter, mine, theirs)
+    shares: list[float] = (hits / np.maximum(counts, 1)).tolist()
+    return shares
+
+
+def _is_shorter(one: Fingerprint, other: Fingerprint) -> bool:
+    if one.length == other.length:
+        return bool(one.sample.tolist() <= other.sample.tolist())
+    return one.length < other.length
+
+
+def _limit(one: Fingerprint) -> np.uint32:
+    """Every small hash of the text up to this one is in the sample."""
+    limit: np.uint32 = U32(0xFFFFFFFF) if one.whole or not len(one.sample) else one.sample[-1]
+    return limit
 
 
 def _other_numbers(a: Fingerprint, b: Fingerprint, *, copy: bool) -> bool:

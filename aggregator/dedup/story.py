@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import math
 import re
-import threading
 import zlib
 from array import array
 from collections.abc import Iterator, Sequence
@@ -33,6 +32,7 @@ import numpy.typing as npt
 from aggregator.dedup import folding
 from aggregator.dedup.folding import U32, Hashes
 from aggregator.dedup.names import catalogue
+from aggregator.dedup.shared import shared
 
 WINDOW = timedelta(hours=84)
 """Articles further apart in time are never compared; a story moves on as articles join it."""
@@ -361,8 +361,8 @@ def attractions(one: Face, others: Sequence[Face], least: float = -math.inf) -> 
         return found
     common, texts = _in_common(one, [others[at] for at in alike])
     most = abs(_WEIGHTS.numbers) + abs(_WEIGHTS.title_numbers) + abs(_WEIGHTS.days)
-    for at, shared, said in zip(alike, common, texts, strict=True):
-        if shared and said + most > least:
+    for at, number, said in zip(alike, common, texts, strict=True):
+        if number and said + most > least:
             found[at] = said + _figures(one, others[at])
     return found
 
@@ -370,14 +370,9 @@ def attractions(one: Face, others: Sequence[Face], least: float = -math.inf) -> 
 def _in_common(one: Face, others: Sequence[Face]) -> tuple[list[int], list[float]]:
     """For each of the others how many terms it shares, and what the shared terms are worth."""
     w, size = _WEIGHTS, len(others)
-    terms = np.concatenate([other.terms for other in others])
-    at = _places_of(terms, one.terms)
-    shared = np.flatnonzero(one.terms[at] == terms)
-    at = at[shared]
-    who = np.repeat(np.arange(size), [len(other.terms) for other in others])[shared]
-    marks = np.concatenate([other.marks for other in others])[shared]
-    mine = one.marks[at]
-    rarities = _rarities()[terms[shared] >> U32(SHIFT)]
+    within, who, at = shared(one.terms, [other.terms for other in others])
+    marks, mine = np.concatenate([other.marks for other in others])[within], one.marks[at]
+    rarities = _rarities()[one.terms[at] >> U32(SHIFT)]
     product = np.bincount(who, (mine >> 1) * ((marks >> 1) / FINE**2), size)
     my_title = np.bincount(who, rarities * (mine & 1), size) / (one.title_weight or 1.0)
     titles = np.array([other.title_weight or 1.0 for other in others])
@@ -386,31 +381,6 @@ def _in_common(one: Face, others: Sequence[Face]) -> tuple[list[int], list[float
     worth = w.bias + w.lead * product / (one.norm * norms) + w.title * (my_title + their_title) / 2
     worth += w.title_least * np.minimum(my_title, their_title)
     return np.bincount(who, minlength=size).tolist(), worth.tolist()
-
-
-class _Slots(threading.local):
-    """A table of a thread's own, by the upper bits of a term; what is left in it from before does no harm."""
-
-    def __init__(self) -> None:
-        self.table = np.zeros(1 << (32 - SHIFT), dtype=np.uint16)
-
-
-_SLOTS = _Slots()
-
-
-def _places_of(terms: Hashes, among: Hashes) -> npt.NDArray[np.intp]:
-    """For each term a place in `among`, its own if it stands there: by a table, which takes half as long as a binary
-    search, and by the search where two of `among` would take one slot of the table.
-    """
-    found: npt.NDArray[np.intp]
-    table, slots, places = _SLOTS.table, among >> U32(SHIFT), np.arange(len(among), dtype=np.uint16)
-    table[slots] = places
-    if np.array_equal(table[slots], places):
-        found = table[terms >> U32(SHIFT)].astype(np.intp)
-    else:
-        found = np.searchsorted(among, terms)
-    found[found >= len(among)] = 0
-    return found
 
 
 def _figures(a: Face, b: Face) -> float:
