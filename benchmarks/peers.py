@@ -12,7 +12,7 @@ full-text index, committed. The others: lemon24/reader stores (search off), rss2
 and sfeed store.
 
 The peers, all optional (who is absent is named):
-    python -m venv PEERS && PEERS/bin/pip install reader sgmllib3k rss2email        then --peers PEERS, or set PEERS_VENV
+    make peers                          an environment of their own, .peers; --peers names another
     apt-get install newsboat sfeed
 
 Quote ratios and their spread: on a shared machine seconds differ by half between minutes.
@@ -59,7 +59,7 @@ class Reader:
 
     name = "ours"
 
-    def __init__(self, peers: Path | None) -> None:
+    def __init__(self, peers: Path) -> None:
         self.peers = peers
 
     def absent(self) -> str | None:
@@ -187,11 +187,9 @@ class Rss2email(Reader):
         return sum(len(feed["seen"]) for feed in seen["feeds"])
 
 
-def _lacks(peers: Path | None, package: str) -> str | None:
-    if peers is None:
-        return "no --peers environment was named"
+def _lacks(peers: Path, package: str) -> str | None:
     found = list(peers.glob(f"lib/python*/site-packages/{package}/__init__.py"))
-    return None if found else f"not installed in {peers.name} (pip install {package})"
+    return None if found else f"not installed in {peers.name} (make peers)"
 
 
 def _count(database: Path, table: str) -> int | None:
@@ -403,12 +401,10 @@ def main() -> None:
     options.add_argument("--rounds", type=int, default=1)
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--only", default="", help="names of readers, separated by commas")
-    options.add_argument(
-        "--peers", type=Path, default=os.environ.get("PEERS_VENV") or None, help="where reader and rss2email are"
-    )
+    options.add_argument("--peers", type=Path, default=HERE.parent / ".peers", help="where reader and rss2email are")
     asked = options.parse_args()
     wanted = set(asked.only.split(",")) - {""}
-    everyone = [make(asked.peers and asked.peers.absolute()) for make in READERS]
+    everyone = [make(asked.peers.absolute()) for make in READERS]
     readers = [one for one in everyone if (not wanted or one.name in wanted) and one.absent() is None]
     for one in everyone:
         if why := one.absent():

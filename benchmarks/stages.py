@@ -155,7 +155,7 @@ def main() -> None:
     options.add_argument("--top", type=int, default=0, help="functions to list in each stage")
     asked = options.parse_args()
     with world(asked.feeds, asked.entries, asked.seed) as base, tempfile.TemporaryDirectory() as folder:
-        Reader(None).prepare(Path(folder), [f"{base}/feed/{number}.xml" for number in range(asked.feeds)])
+        Reader(Path()).prepare(Path(folder), [f"{base}/feed/{number}.xml" for number in range(asked.feeds)])
         app = App(str(Path(folder) / "archive.db"), str(Path(folder) / "feeds.yaml"), environ={})
         looks, new, _ = round_(app)
         show(f"first poll, {new} entries, all new", looks, new, "entries", asked.top)
