@@ -34,6 +34,7 @@ from aggregator.model import Article, ArticleId
 from aggregator.relate import relate
 from aggregator.store import articles
 from aggregator.store.archive import Archive
+from aggregator.store.known import Names, look_up
 from aggregator.store.schema import article as table
 from aggregator.store.schema import place
 
@@ -159,7 +160,8 @@ def admit(archive: Archive, batch: list[Article], spent: Spent) -> None:
         started = time.process_time()
         arrived = [_with_address(one) for one in batch]
         wanted = identity.wanted_of(arrived)
-        known = articles.known(connection, "f", wanted.guids, wanted.urls, wanted.keys)
+        names = Names("f", wanted.guids, wanted.urls, wanted.keys)
+        known = look_up(connection, [names]).of(names)
         decisions = identity.decide(arrived, known, lambda of: articles.text_of(connection, of))
         spent.seconds["identity"] += time.process_time() - started
         stored = _store(connection, [(arrived[one.index], one.key) for one in decisions], now)

@@ -28,22 +28,6 @@ CHUNK = 500
 """Values in one IN list; SQLite allows 32,766 parameters a statement, short lists keep its planner quick."""
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What identity needs of a stored article, and of its older texts."""
-
-    id: ArticleId
-    feed: str
-    outlet: str
-    guid: str | None
-    url: str | None
-    title: str
-    content_key: str
-    revision: int
-    dated: datetime | None = None
-    old_keys: frozenset[str] = frozenset()
-
-
 @dataclass(slots=True)
 class Texts:
     """What the search index must learn before the transaction ends: title and text by docid.
@@ -115,43 +99,6 @@ def revise(
     connection.execute(sa.update(table).where(table.c.id == identity).values(row))
     texts.replace(connection, before["docid"], (before["title"], before["text"]), (row["title"], row["text"]))
     return _stored(value, identity, row | {"first_seen": before["first_seen"]})
-
-
-def known(
-    connection: sa.Connection, feed: str, guids: Iterable[str], urls: Iterable[str], keys: Sequence[str]
-) -> list[Known]:
-    """Every stored article that shares a GUID in this feed, a canonical address, or a content key with an arrival."""
-    conditions = [
-        *[sa.and_(table.c.feed == feed, table.c.guid.in_(part)) for part in _chunks(guids)],
-        *[table.c.url.in_(part) for part in _chunks(urls)],
-        *[table.c.content_key.in_(part) for part in _chunks(keys)],
-        *[table.c.id.in_(part) for part in _chunks(_replaced(connection, keys))],
-    ]
-    names = ("id", "feed", "outlet", "guid", "url", "title", "content_key", "revision")
-    dated = sa.func.coalesce(table.c.updated, table.c.published, type_=table.c.updated.type).label("dated")
-    columns = [*(table.c[name] for name in names), dated]
-    found = {}
-    for condition in conditions:
-        for row in connection.execute(sa.select(*columns).where(condition)).mappings():
-            found[row["id"]] = dict(row)
-    older = _old_keys(connection, [identity for identity, row in found.items() if row["revision"] > 1])
-    return [Known(**row, old_keys=older.get(identity, frozenset())) for identity, row in sorted(found.items())]
-
-
-def _replaced(connection: sa.Connection, keys: Sequence[str]) -> Iterator[int]:
-    """The articles of which an older text has one of these keys."""
-    for part in _chunks(keys):
-        query = sa.select(revisions.c.article_id).where(revisions.c.content_key.in_(part))
-        yield from connection.execute(query).scalars()
-
-
-def _old_keys(connection: sa.Connection, ids: list[int]) -> dict[int, frozenset[str]]:
-    found: dict[int, set[str]] = {}
-    for part in _chunks(ids):
-        query = sa.select(revisions.c.article_id, revisions.c.content_key).where(revisions.c.article_id.in_(part))
-        for identity, key in connection.execute(query):
-            found.setdefault(identity, set()).add(key)
-    return {identity: frozenset(keys) for identity, keys in found.items()}
 
 
 def get(connection: sa.Connection, identity: int) -> Article | None:
