@@ -97,8 +97,8 @@ def index(connection: sa.Connection, docs: Iterable[tuple[int, str, str]]) -> in
     while batch := list(islice(remaining, BATCH)):
         rows, vocabulary = [], set[str]()
         for docid, title, text in batch:
-            found = terms.entered(title, text)
-            vocabulary |= terms.words(found)
+            found, words = terms.entered_words(title, text)
+            vocabulary |= words
             rows.append((docid, " ".join(found)))
         connection.exec_driver_sql("INSERT INTO article_fts(rowid, terms) VALUES(?, ?)", rows)
         traditional = [(docid,) for docid, title, text in batch if terms.is_traditional(title, text)]
