@@ -36,7 +36,7 @@ from aggregator.store import articles
 from aggregator.store.archive import Archive
 from aggregator.store.known import Names, look_up
 from aggregator.store.schema import article as table
-from aggregator.store.schema import place
+from aggregator.store.schema import packed, place
 
 BATCH = 500
 START = datetime(2025, 1, 1, tzinfo=UTC)
@@ -197,10 +197,9 @@ def _store(connection: sa.Connection, fresh: list[tuple[Article, str]], now: dat
                 "first_seen",
                 "title",
                 "text",
-                "html",
             )
         }
-        | {"docid": one.id, "content_key": key, "categories": [], "extra": {}}
+        | {"html": packed(one.html, one.text), "docid": one.id, "content_key": key, "categories": [], "extra": {}}
         for one, (_, key) in zip(stored, fresh, strict=True)
     ]
     connection.execute(sa.insert(table), rows)

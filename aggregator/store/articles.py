@@ -12,15 +12,16 @@ import sqlalchemy as sa
 from aggregator.model import Article, ArticleId
 from aggregator.store import search
 from aggregator.store.schema import article as table
+from aggregator.store.schema import packed, unpacked
 from aggregator.store.schema import revision as revisions
 
 T = TypeVar("T")
 _PLAIN = (
     "feed", "outlet", "guid", "url", "link", "lang", "published", "updated", "captured", "date_note", "author",
-    "headimg", "origin", "dialect", "fulltext", "title", "text", "html", "revision",
+    "headimg", "origin", "dialect", "fulltext", "title", "text", "revision",
 )  # fmt: skip
 _OLD = (
-    "title", "link", "author", "published", "updated", "captured", "origin", "headimg", "text", "html",
+    "title", "link", "author", "published", "updated", "captured", "origin", "headimg", "text",
 )  # fmt: skip
 _FUTURE = timedelta(hours=24)
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
@@ -88,7 +89,7 @@ def revise(
     before = connection.execute(sa.select(table).where(table.c.id == identity)).mappings().one()
     connection.execute(
         sa.insert(revisions).values(
-            {name: before[name] for name in (*_OLD, "content_key", "categories", "extra")}
+            {name: before[name] for name in (*_OLD, "html", "content_key", "categories", "extra")}
             | {"article_id": identity, "number": before["revision"], "replaced_at": now}
         )
     )
@@ -143,17 +144,24 @@ def every(connection: sa.Connection, condition: sa.ColumnElement[bool] | None = 
 
 def _row(value: Article, key: str) -> dict[str, Any]:
     row = {name: getattr(value, name) for name in _PLAIN}
-    return row | {"content_key": key, "categories": list(value.categories), "extra": dict(value.extra)}
+    return row | {
+        "html": packed(value.html, value.text),
+        "content_key": key,
+        "categories": list(value.categories),
+        "extra": dict(value.extra),
+    }
 
 
 def _article(row: Mapping[Any, Any]) -> Article:
     return Article(
-        **{name: row[name] for name in (*_PLAIN, "first_seen", "extra", "id")}, categories=tuple(row["categories"])
+        **{name: row[name] for name in (*_PLAIN, "first_seen", "extra", "id")},
+        html=unpacked(row["html"], row["text"]),
+        categories=tuple(row["categories"]),
     )
 
 
 def _older(now: Article, row: Mapping[Any, Any]) -> Article:
-    changed = {name: row[name] for name in (*_OLD, "extra")}
+    changed = {name: row[name] for name in (*_OLD, "extra")} | {"html": unpacked(row["html"], row["text"])}
     return replace(now, **changed, categories=tuple(row["categories"]), revision=row["number"])
 
 
