@@ -36,8 +36,9 @@ from aggregator.model import Article, ArticleId
 from aggregator.relate import relate
 from aggregator.store import articles, relations
 from aggregator.store.archive import Archive
+from aggregator.store.known import Names, look_up
 from aggregator.store.schema import article as table
-from aggregator.store.schema import place, story
+from aggregator.store.schema import packed, place, story
 
 BATCH = 500
 MORE = 10_000
@@ -206,7 +207,8 @@ def admit(archive: Archive, batch: list[Article], spent: Spent) -> None:
         started = time.process_time()
         arrived = [_with_address(one) for one in batch]
         wanted = identity.wanted_of(arrived)
-        known = articles.known(connection, "f", wanted.guids, wanted.urls, wanted.keys)
+        names = Names("f", wanted.guids, wanted.urls, wanted.keys)
+        known = look_up(connection, [names]).of(names)
         decisions = identity.decide(arrived, known, lambda of: articles.text_of(connection, of))
         spent.seconds["identity"] += time.process_time() - started
         stored = _store(connection, [(arrived[one.index], one.key) for one in decisions], now)
@@ -242,10 +244,9 @@ def _store(connection: sa.Connection, fresh: list[tuple[Article, str]], now: dat
                 "first_seen",
                 "title",
                 "text",
-                "html",
             )
         }
-        | {"docid": one.id, "content_key": key, "categories": [], "extra": {}}
+        | {"html": packed(one.html, one.text), "docid": one.id, "content_key": key, "categories": [], "extra": {}}
         for one, (_, key) in zip(stored, fresh, strict=True)
     ]
     connection.execute(sa.insert(table), rows)

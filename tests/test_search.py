@@ -340,7 +340,7 @@ def test_docids_are_unique_and_in_order(shelf):
                 "extra": {},
                 "title": "",
                 "text": "",
-                "html": "",
+                "html": b"",
             }
             for docid in docids
         ]

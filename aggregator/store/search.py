@@ -52,24 +52,25 @@ def allocate(connection: sa.Connection, seconds: Sequence[int]) -> list[int]:
     """Free docids for articles dated `seconds` after 2000-01-01 UTC, all to be stored in this transaction."""
     if connection.dialect.name == "postgresql":
         return search_postgres.allocate(connection, seconds)
+    slots = [moment // SLOT for moment in seconds]
+    query = "SELECT docid FROM article WHERE docid IN (SELECT value FROM json_each(?))"
+    taken = set(connection.exec_driver_sql(query, (json.dumps(slots),)).scalars())
     given: dict[int, int] = {}
-    taken: set[int] = set()
     for place in sorted(range(len(seconds)), key=seconds.__getitem__):
-        given[place] = _free(connection, seconds[place] // SLOT, taken)
+        slot = slots[place]
+        given[place] = slot if slot not in taken else _free(connection, slot, taken)
         taken.add(given[place])
     return [given[place] for place in range(len(seconds))]
 
 
 def _free(connection: sa.Connection, slot: int, taken: set[int]) -> int:
-    """The first number from `slot` that no article has; runs of taken ones are remembered and jumped over."""
+    """The first number after `slot`, which is taken, that no article has; runs of taken ones are jumped over."""
 
     def is_taken(number: int) -> bool:
         if number in taken:
             return True
         return connection.exec_driver_sql("SELECT 1 FROM article WHERE docid = ?", (number,)).first() is not None
 
-    if not is_taken(slot):
-        return slot
     start, docid = _run(connection, slot) or (slot, slot + 1)
     while is_taken(docid):
         run = _run(connection, docid)
@@ -96,8 +97,8 @@ def index(connection: sa.Connection, docs: Iterable[tuple[int, str, str]]) -> in
     while batch := list(islice(remaining, BATCH)):
         rows, vocabulary = [], set[str]()
         for docid, title, text in batch:
-            found = terms.entered(title, text)
-            vocabulary |= terms.words(found)
+            found, words = terms.entered_words(title, text)
+            vocabulary |= words
             rows.append((docid, " ".join(found)))
         connection.exec_driver_sql("INSERT INTO article_fts(rowid, terms) VALUES(?, ?)", rows)
         traditional = [(docid,) for docid, title, text in batch if terms.is_traditional(title, text)]
