@@ -32,7 +32,7 @@ from procrastinate.types import JSONValue
 
 from aggregator import listener, log, notify, pipeline, turn
 from aggregator.app import App
-from aggregator.daemon import GRACE, Daemon
+from aggregator.daemon import GRACE, WATCH, Daemon
 from aggregator.errors import ArchiveBusy
 from aggregator.jobs import Job
 from aggregator.model import Feed
@@ -254,9 +254,11 @@ async def _serve(worker: Worker, daemon: Daemon) -> None:
     loop.add_signal_handler(signal.SIGHUP, lambda: threading.Thread(target=daemon.reload, daemon=True).start())
     notify.tell("READY=1")
     working = asyncio.create_task(worker.work(stopping))
+    every = notify.watchdog()
+    wait = min(WATCH, every / 3) if every else WATCH
     while not working.done():
         notify.tell("WATCHDOG=1")
-        await asyncio.wait({working}, timeout=5)
+        await asyncio.wait({working}, timeout=wait)
         if stopping.is_set():
             notify.tell("STOPPING=1")
             log.info("stopping")
