@@ -20,9 +20,10 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from contextlib import ExitStack
 from pathlib import Path
+
+import httpx
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -88,8 +89,8 @@ def _said(found: Picture) -> list[str]:
 
 def _most(port: int) -> int:
     """The most requests at one host at a time, so far."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/_hosts", timeout=60) as answer:
-        return max(json.load(answer)["most"].values())
+    answer = httpx.get(f"http://127.0.0.1:{port}/_hosts", trust_env=False, timeout=60)
+    return max(answer.json()["most"].values())
 
 
 def _with_workers(number: int, count: int, server, feeds: Path, wanted: Picture, port: int) -> None:
@@ -108,7 +109,7 @@ def _with_workers(number: int, count: int, server, feeds: Path, wanted: Picture,
                     break
             time.sleep(0.2)
         took = time.monotonic() - began
-        own = sum(_seconds(worker.pid) for worker in workers)
+        own = sum(_family(worker.pid) for worker in workers)
         database = cpu("postgres") - before
         for worker in workers:
             worker.send_signal(signal.SIGTERM)
@@ -154,6 +155,13 @@ def cpu(name: str) -> float:
             except OSError:
                 continue
     return total
+
+
+def _family(pid: int) -> float:
+    """CPU seconds of a process and of its children, those that are over and those that still run."""
+    threads = Path(f"/proc/{pid}/task").iterdir()
+    children = [child for thread in threads for child in (thread / "children").read_text().split()]
+    return _seconds(pid) + sum(_family(int(child)) for child in children)
 
 
 def _seconds(pid: int, *, children: bool = True) -> float:
