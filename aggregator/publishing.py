@@ -145,13 +145,8 @@ def asked(query: str, filters: Filters, now: datetime) -> Node:
 def newest(
     connection: sa.Connection, query: str, filters: Filters, now: datetime, limit: int = ENTRIES
 ) -> list[tuple[Article, Tags | None]]:
-    """The newest articles that a query and filters find, with their tags. Raises QueryError, UsageError."""
-    if connection.dialect.name == "sqlite":
-        ids: list[int] = list(search.find(connection, asked(query, filters, now), limit=limit).ids)
-    elif query.strip():
-        raise UsageError("search works on SQLite archives; this one is PostgreSQL. Use --clause and the other filters")
-    else:
-        ids = numbers.newest(connection, filters, limit)
+    """The newest articles that a query and filters find, with their tags. Raises QueryError."""
+    ids = list(search.find(connection, asked(query, filters, now), limit=limit).ids)
     tagged = tags.of(connection, ids)
     return [(article, tagged.get(article.id)) for article in articles.fetch(connection, ids)]
 
@@ -159,7 +154,7 @@ def newest(
 def atom_feed(
     connection: sa.Connection, query: str, filters: Filters, now: datetime, *, link: str = "", limit: int = ENTRIES
 ) -> bytes:
-    """The newest articles that a query and filters find, as Atom. Raises QueryError, UsageError."""
+    """The newest articles that a query and filters find, as Atom. Raises QueryError."""
     said = [query.strip(), *filters.agreements, *filters.clauses, *filters.outlets, filters.lang or ""]
     title = " ".join(part for part in said if part) or "everything"
     return atom(newest(connection, query, filters, now, limit), title=f"aggregator: {title}", link=link, now=now)

@@ -3,6 +3,7 @@
     python benchmarks/crash.py                     every mode, the rounds of the promise (hours)
     python benchmarks/crash.py --quick             a few rounds of each (minutes)
     python benchmarks/crash.py random powerloss --rounds 20
+    python benchmarks/crash.py --postgres random sigterm twins clock    the same on PostgreSQL, where workers are killed
 
 The harness is used as it lies there, with three assumptions fitted to this program: a token is looked up by the
 program's own search (the index keeps no positions, so a bare MATCH of a phrase says nothing), feeds.yaml names the
@@ -84,6 +85,13 @@ def settled(path):
 
 
 def stored(path):
+    if o.pg:
+        import psycopg
+        with psycopg.connect(o.pg) as connection:
+            if connection.execute("SELECT to_regclass('article')").fetchone() == (None,):
+                return set()
+            rows = connection.execute('SELECT title FROM article').fetchall()
+            return {token for (title,) in rows for token in TOK.findall(title)}
     try:
         with contextlib.closing(sqlite3.connect('file:' + path + '?mode=ro', uri=True)) as connection:
             return {token for (title,) in connection.execute('SELECT title FROM article') for token in TOK.findall(title)}
@@ -92,6 +100,18 @@ def stored(path):
 
 
 """
+
+_DUE = """
+import os, sys
+import psycopg
+
+with psycopg.connect(sys.argv[1]) as connection:
+    if connection.execute("SELECT to_regclass('feed')").fetchone() != (None,):
+        connection.execute("UPDATE feed SET next_due = NULL")
+os.execv(sys.executable, [sys.executable, "-m", "aggregator", "--archive", sys.argv[1], "--feeds", sys.argv[2], "run"])
+"""
+"""A worker that begins with everything due, as the embedded daemon does: each round has something to break."""
+POSTGRES = ("random", "sigterm", "twins", "clock")
 
 
 def fitted(folder: Path) -> Path:
@@ -126,9 +146,13 @@ def free_ports() -> tuple[int, int]:
 
 
 def run(
-    mode: str, rounds: int, folder: Path, options: Sequence[str] = (), seed: int = 1, settle: float = 30
-) -> dict[str, object]:
-    """One mode; the harness's summary, with what it printed about violations under `said`."""
+    mode: str, rounds: int, folder: Path, options: Sequence[str] = (), seed: int = 1, settle: float = 90,
+    postgres: str = "",
+) -> dict[str, object]:  # fmt: skip
+    """One mode; the harness's summary, with what it printed about violations under `said`.
+
+    `postgres` is the address of a database that may be emptied; without one the archive is a SQLite file.
+    """
     harness = fitted(folder)
     http, smtp = free_ports()
     feeds = folder / "feeds.template.yaml"
@@ -139,7 +163,7 @@ def run(
         *(sys.executable, str(harness), "--mode", mode, "--rounds", str(rounds), "--seed", str(seed)),
         *("--db", str(folder / "work" / "archive.db"), "--feeds-template", str(feeds), "--article-table", "article"),
         *("--http-port", str(http), "--smtp-port", str(smtp), "--nomail", "--settle", str(settle)),
-        *("--cmd", f"{sys.executable} -m aggregator --archive {{db}} --feeds {{feedsfile}} run"),
+        *_kind(postgres, folder),
         *options,
     ]
     done = subprocess.run(
@@ -149,6 +173,14 @@ def run(
         json.dumps({"violations": {"harness": 1}, "error": done.stderr})
     ]
     return json.loads(last) | {"said": said}
+
+
+def _kind(postgres: str, folder: Path) -> list[str]:
+    """What the harness is told about the archive."""
+    if not postgres:
+        return ["--cmd", f"{sys.executable} -m aggregator --archive {{db}} --feeds {{feedsfile}} run"]
+    (folder / "due.py").write_text(_DUE, encoding="utf-8")
+    return ["--pg", postgres, "--cmd", f"{sys.executable} {folder / 'due.py'} {{pg}} {{feedsfile}}"]
 
 
 def main() -> None:
@@ -161,15 +193,26 @@ def main() -> None:
     parser.add_argument(
         "--first", type=float, default=0, help="share of a run's writes that are left out (torn, sweep)"
     )
+    parser.add_argument("--postgres", action="store_true", help="on a PostgreSQL server as the tests start one")
     asked = parser.parse_args()
     violated = 0
-    for name in asked.mode or MODES:
+    server = None
+    if asked.postgres:
+        sys.path.insert(0, str(ROOT))
+        from tests.postgres import MISSING, start
+
+        server = start() or sys.exit(MISSING)
+    for name in asked.mode or (POSTGRES if server else MODES):
         mode = MODES[name]
         rounds = asked.rounds or (mode.quick if asked.quick else mode.rounds)
         with tempfile.TemporaryDirectory(prefix="crash-") as folder:
-            found = run(name, rounds, Path(folder), (*mode.options, "--first", str(asked.first)), asked.seed)
+            options = (*mode.options, "--first", str(asked.first))
+            url = server.empty() if server else ""
+            found = run(name, rounds, Path(folder), options, asked.seed, postgres=url)
         violated += bool(found["violations"])
         print(json.dumps(found), flush=True)
+    if server:
+        server.stop()
     sys.exit(1 if violated else 0)
 
 

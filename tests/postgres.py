@@ -63,14 +63,16 @@ class Server:
         self.made.append(name)
         return self.address(name)
 
-    def drop(self) -> None:
-        """Take away every database that was made."""
-        for name in self.made:
+    def drop(self, *urls: str) -> None:
+        """Take away the databases at these addresses, whoever is connected to them."""
+        for url in urls:
+            name = url.partition("?")[0].rpartition("/")[2]
+            self.made.remove(name)
             self.run(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
     def stop(self) -> None:
         """Leave a server that others started as it was."""
-        self.drop()
+        self.drop(*map(self.address, list(self.made)))
 
 
 class Own(Server):
