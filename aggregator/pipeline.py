@@ -438,7 +438,10 @@ class Filing:
             return frozenset()
         self.texts.write(self.connection)
         tags.put(self.connection, self._tagged(stored, tag))
-        return relate(self.connection, stored, self.now)
+        reprints: set[int] = set()
+        for start in range(0, len(stored), TEXTS):
+            reprints |= relate(self.connection, stored[start : start + TEXTS], self.now)
+        return frozenset(reprints)
 
 
 def names_of(feed: str, arrived: Sequence[Article]) -> known.Names:
