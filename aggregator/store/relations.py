@@ -194,8 +194,9 @@ def scores_around(connection: sa.Connection, ids: Collection[int], above: float)
     near = _around(connection, f"{query} WHERE score > {above:f}", ids)
     members = {member for pair in near for member in pair}
     found = {pair: score for pair, (score,) in near.items()}
-    for a, b, score in _among(connection, query, "a", members):
-        if b in members:
+    # An article that came early may be linked with thousands that came later; a later one with a few earlier ones.
+    for a, b, score in _among(connection, query, "b", members):
+        if a in members:
             found[a, b] = score
     return found
 
