@@ -7,6 +7,7 @@ SQLAlchemy more than SQLite needs for the whole query.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -39,6 +40,8 @@ SPAN = 4 * 24 * 60
 """Minutes in a span of `story_key`."""
 MOST_LINKED = 240
 """Articles of one neighbourhood that are looked at together; beyond it lies a topic and not a story."""
+NEIGHBOURS = 3
+"""So many more for each article that is placed."""
 _ONCE = {"compiled_cache": None}
 """A statement with its numbers in it is never used again: SQLAlchemy must not keep five hundred of them."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -184,8 +187,8 @@ def put_links(connection: sa.Connection, copies: Mapping[Pair, Likeness], scores
 
 def copies_around(connection: sa.Connection, ids: Collection[int]) -> dict[Pair, Likeness]:
     """All reprint links among everything that is linked with these articles, near or far."""
-    query = "SELECT a, b, share, of_longer FROM reprint_link"
-    return {pair: Likeness(*values) for pair, values in _around(connection, query, ids).items()}
+    near = _around(connection, "SELECT a, b, share, of_longer FROM reprint_link", ids)
+    return {pair: Likeness(*values) for pair, values in near.items()}
 
 
 def scores_around(connection: sa.Connection, ids: Collection[int], above: float) -> dict[Pair, float]:
@@ -202,15 +205,24 @@ def scores_around(connection: sa.Connection, ids: Collection[int], above: float)
 
 
 def _around(connection: sa.Connection, query: str, ids: Collection[int]) -> dict[Pair, tuple[float, ...]]:
+    """The links within the neighbourhood of these articles, and what is noted of them, the strength first. Of more
+    neighbours than are looked at together the closest are.
+    """
+    most = MOST_LINKED + NEIGHBOURS * len(ids)
     found: dict[Pair, tuple[float, ...]] = {}
     seen, fresh = set(ids), set(ids)
-    while fresh and len(seen) < MOST_LINKED + len(ids):
+    while fresh and len(seen) < most:
+        strength: dict[int, float] = {}
         for side in ("a", "b"):
             for a, b, *values in _among(connection, query, side, fresh):
                 found[a, b] = tuple(values)
-        fresh = {member for pair in found for member in pair} - seen
+                for member in (a, b):
+                    if member not in seen:
+                        strength[member] = max(strength.get(member, -math.inf), values[0])
+        closest = sorted(strength, key=lambda member: (-strength[member], member))
+        fresh = set(closest[: most - len(seen)])
         seen |= fresh
-    return found
+    return {pair: values for pair, values in found.items() if pair[0] in seen and pair[1] in seen}
 
 
 def verdicts(connection: sa.Connection, ids: Collection[int]) -> dict[str, set[Pair]]:
