@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -75,23 +75,42 @@ def whole_minute(when: datetime) -> datetime:
 
 def traces(connection: sa.Connection, ids: Iterable[int]) -> dict[int, Trace]:
     """The traces of these articles; those without are left out."""
-    query = "SELECT article_id, at, print, face FROM trace"
-    return {
-        identity: Trace(identity, instant(at), reprint.unpacked(bytes(said)), story.unpacked(bytes(face), instant(at)))
-        for identity, at, said, face in _among(connection, query, "article_id", ids)
-    }
+    ids = list(ids)
+    known, seen = faces(connection, ids), prints(connection, ids)
+    return {identity: Trace(identity, face.when, seen[identity], face) for identity, face in known.items()}
 
 
 def prints(connection: sa.Connection, ids: Iterable[int]) -> dict[int, Fingerprint]:
     """The fingerprints of these articles; those without are left out."""
-    rows = _among(connection, "SELECT article_id, print FROM trace", "article_id", ids)
+    rows = _kept(connection, "SELECT article_id, print FROM trace", ids, reprint.is_current)
     return {identity: reprint.unpacked(bytes(said)) for identity, said in rows}
 
 
 def faces(connection: sa.Connection, ids: Iterable[int]) -> dict[int, Face]:
     """The faces of these articles; those without are left out."""
-    rows = _among(connection, "SELECT article_id, at, face FROM trace", "article_id", ids)
-    return {identity: story.unpacked(bytes(face), instant(at)) for identity, at, face in rows}
+    rows = _kept(connection, "SELECT article_id, face, at FROM trace", ids, story.is_current)
+    return {identity: story.unpacked(bytes(face), instant(at)) for identity, face, at in rows}
+
+
+def _kept(
+    connection: sa.Connection, query: str, ids: Iterable[int], is_current: Callable[[bytes], bool]
+) -> list[Sequence[Any]]:
+    """The rows of these articles; what an earlier version of the program kept is made anew from the articles."""
+    rows = list(_among(connection, query, "article_id", ids))
+    if old := [row[0] for row in rows if not is_current(row[1])]:
+        _renew(connection, old)
+        rows = [row for row in rows if is_current(row[1])] + list(_among(connection, query, "article_id", old))
+    return rows
+
+
+def _renew(connection: sa.Connection, ids: Sequence[int]) -> None:
+    query = "SELECT article_id, at, title, text FROM trace JOIN article ON article.id = article_id"
+    rows = [
+        {"id_": identity, "print": reprint.fingerprint(text).packed(), "face": story.face(title, text, instant(at)).packed()}
+        for identity, at, title, text in _among(connection, query, "article_id", ids)
+    ]  # fmt: skip
+    values: dict[str, Any] = {"print": sa.bindparam("print"), "face": sa.bindparam("face")}
+    connection.execute(sa.update(trace).where(trace.c.article_id == sa.bindparam("id_")).values(values), rows)
 
 
 def copies(connection: sa.Connection, ids: Iterable[int]) -> dict[int, Copy]:
