@@ -346,6 +346,24 @@ def test_two_on_one_host_share_a_listener(postgres, press: Press, team, command)
     assert "nothing is polled; start `aggregator run`" in told, told
 
 
+def test_a_database_that_goes_away_is_said_once(postgres, press: Press, team) -> None:
+    """The worker waits for it, says so in one line and when it is back, and goes on."""
+    if not hasattr(postgres, "restart"):
+        pytest.skip("the server of AGGREGATOR_TEST_POSTGRES is not ours to stop")
+    url = postgres.database()
+    workers = team(url, press.feeds, 1)
+    workers.wait_for(lambda: "started" in workers.path.read_text() and workers.polled() > 10)
+    with postgres.restart():
+        workers.wait_for(lambda: "the database is not there" in workers.path.read_text())
+        time.sleep(3)
+    workers.wait_for(lambda: "the database is back" in workers.path.read_text())
+    workers.wait_for(lambda: workers.polled() == 60)
+    assert workers.end() == {0}
+    said = workers.path.read_text()
+    assert said.count("the database is not there") == 1
+    assert said.count("error connecting") <= 1
+
+
 # --- the queue ----------------------------------------------------------------------------------------------------
 
 
