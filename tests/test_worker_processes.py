@@ -253,6 +253,8 @@ def subscribe(url: str) -> None:
     desk.clock.now = now()
     for number in range(READERS):
         join(desk, f"r{number}@k.example", schedule="* * * * *", empty=True)
+    with desk.archive.writing() as connection:  # the first one is due at once
+        connection.exec_driver_sql("UPDATE subscriber SET slot = slot - interval '5 minutes'")
     desk.archive.close()
 
 
@@ -274,6 +276,8 @@ def test_killed_while_mailing(postgres, press: Press, post: Chaos, team) -> None
         with psycopg.connect(url) as connection:
             connection.execute("UPDATE feed SET next_due = NULL")
     workers.wait_for(lambda: workers.polled() == 60)
+    behind = "SELECT count(*) FROM subscriber WHERE after_id < (SELECT max(id) FROM article)"
+    workers.wait_for(lambda: ask(url, behind) == 0)
     with psycopg.connect(url) as connection:
         connection.execute("UPDATE subscriber SET state = 'paused'")
     unsent = "SELECT count(*) FROM digest WHERE state IN ('pending', 'sending')"
