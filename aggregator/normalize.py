@@ -75,7 +75,10 @@ _HOUSE_LINE = re.compile(
 _DATE_LINE = re.compile(
     r"^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d{1,2} [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d (?:GMT|[+-]\d{4})$"
 )
-_SPACE = re.compile(r"[ \t\r\n\f\v\u00a0\u2002-\u200a\u202f\u205f\u3000]+")
+# Anything but one plain blank by itself: those need no other in their place, and most are of that kind.
+_SPACE = re.compile(
+    r"[ \t\r\n\f\v\u00a0\u2002-\u200a\u202f\u205f\u3000]{2,}|[\t\r\n\f\v\u00a0\u2002-\u200a\u202f\u205f\u3000]"
+)
 _ZERO_WIDTH = re.compile("[\u200b\u200e\u200f\u2060\ufeff\u00ad]")
 _TAG = re.compile(r"<[a-zA-Z/!?]|&[#a-zA-Z]")
 _NESTING = re.compile(r"<(/)?(?!(?:p|li|br|img|hr|tr|td|th|dd|dt|option|input|meta|link)\b)[a-zA-Z]")
@@ -198,7 +201,7 @@ def _is_furniture(node: Tag) -> bool:
 
 
 def _lines(words: str) -> list[str]:
-    pieces = (_SPACE.sub(" ", _ZERO_WIDTH.sub("", piece)).strip() for piece in words.split(_BREAK))
+    pieces = map(str.strip, _SPACE.sub(" ", _ZERO_WIDTH.sub("", words)).split(_BREAK))
     return [piece for piece in pieces if piece]
 
 

@@ -5,9 +5,11 @@ Reads through `store.numbers`, arranges with `report`; nothing here writes.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 import sqlalchemy as sa
 
@@ -130,9 +132,9 @@ def comparison(connection: sa.Connection, catalogue: Catalogue, story: int) -> C
 # --- searches ---------------------------------------------------------------------------------------------------
 
 
-def asked(query: str, filters: Filters, now: datetime) -> Node:
+def asked(connection: sa.Connection, query: str, filters: Filters, now: datetime) -> Node:
     """A query in the search language and filters, as one tree; raises QueryError."""
-    nodes: list[Node] = [parse(query, now)] if query.strip() else []
+    nodes: list[Node] = [parse(query, now, partial(search.saved, connection))] if query.strip() else []
     for name, values in (("agreement", filters.agreements), ("clause", filters.clauses), ("outlet", filters.outlets)):
         if values:
             nodes.append(Or(tuple(Field(name, value) for value in values)))
@@ -142,11 +144,20 @@ def asked(query: str, filters: Filters, now: datetime) -> Node:
     return everything_of(nodes)
 
 
+def found_by(connection: sa.Connection, query: str, filters: Filters, now: datetime) -> Filters:
+    """The filters, narrowed to what a query finds; as they are for an empty one. Raises QueryError."""
+    if not query.strip():
+        return filters
+    most = sys.maxsize >> 1
+    found = search.find(connection, asked(connection, query, filters, now), limit=most, candidates=most, count=False)
+    return replace(filters, found=found.ids)
+
+
 def newest(
     connection: sa.Connection, query: str, filters: Filters, now: datetime, limit: int = ENTRIES
 ) -> list[tuple[Article, Tags | None]]:
     """The newest articles that a query and filters find, with their tags. Raises QueryError."""
-    ids = list(search.find(connection, asked(query, filters, now), limit=limit).ids)
+    ids = list(search.find(connection, asked(connection, query, filters, now), limit=limit, count=False).ids)
     tagged = tags.of(connection, ids)
     return [(article, tagged.get(article.id)) for article in articles.fetch(connection, ids)]
 

@@ -6,6 +6,7 @@ import ast
 import random
 import re
 import sqlite3
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from itertools import count, pairwise
 
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 from aggregator import terms
 from aggregator.errors import QueryError
 from aggregator.query import EVERYTHING, Text, parse
-from aggregator.store import lookup, schema, search, search_postgres
+from aggregator.store import lookup, paging, reindex, schema, search
 from aggregator.store.archive import Archive
 from tests.searching import NOW, Doc, Searchable, drawn, posts
 
@@ -265,8 +266,7 @@ def test_a_title_ranks_above_a_mention(shelf):
 
 def test_ranking_says_when_it_leaves_something_out(six, monkeypatch):
     """More matches than are ranked."""
-    monkeypatch.setattr(lookup, "NEWEST", 2)
-    monkeypatch.setattr(search_postgres, "NEWEST", 2)
+    monkeypatch.setattr(paging, "NEWEST", 2)
     assert "newest 2 of 5" in six.find(Text("e"), rank=True).notes[0] or six.find(Text("e")).total != 5
 
 
@@ -311,7 +311,7 @@ def test_verify_finds_what_went_wrong(shelf):
     assert search.verify(connection) == ["1 of its entries have no article"]
     connection.exec_driver_sql("UPDATE article SET docid = 77 WHERE id = 3")
     assert len(search.verify(connection)) == 2
-    assert search.rebuild(connection) == 5
+    assert list(reindex.reindex(lambda: nullcontext(connection)))[-1] == 5
     assert search.verify(connection) == []
     assert archive.find(Text("something")).ids == (1,)
 
@@ -339,7 +339,7 @@ def test_docids_are_unique_and_in_order(shelf):
                 "extra": {},
                 "title": "",
                 "text": "",
-                "html": "",
+                "html": b"",
             }
             for docid in docids
         ]
@@ -406,3 +406,16 @@ def test_words_longer_than_a_window_are_found_by_any_part(shelf):
     found = terms.windows(word)
     assert all(any(word[at : at + 21] in window for window in found) for at in range(len(word) - 20))
     assert re.fullmatch(r"\w+", word)
+
+
+def test_the_plan_knows_which_dates_lie_elsewhere(tmp_path):
+    """What `plan` and the migration call displaced is what the schema says; the index is used for it."""
+    from aggregator.store import plan, plan_postgres
+
+    assert plan.Compiler.displaced == schema.DISPLACED["sqlite"]
+    assert plan_postgres.PostgresCompiler.displaced == schema.DISPLACED["postgresql"]
+    archive = Archive.open(str(tmp_path / "a.db"), write=True)
+    with archive.reading() as connection:
+        sql = "SELECT sql FROM sqlite_master WHERE name = 'ix_article_displaced'"
+        assert plan.Compiler.displaced in connection.exec_driver_sql(sql).scalar_one()
+    archive.close()

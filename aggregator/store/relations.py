@@ -16,6 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from aggregator.dedup import reprint, story
+from aggregator.dedup.groups import Copy
 from aggregator.dedup.reprint import Fingerprint, Likeness
 from aggregator.dedup.story import Face
 from aggregator.store.schema import (
@@ -76,6 +77,32 @@ def traces(connection: sa.Connection, ids: Iterable[int]) -> dict[int, Trace]:
         identity: Trace(identity, instant(at), reprint.unpacked(bytes(said)), story.unpacked(bytes(face), instant(at)))
         for identity, at, said, face in _among(connection, query, "article_id", ids)
     }
+
+
+def prints(connection: sa.Connection, ids: Iterable[int]) -> dict[int, Fingerprint]:
+    """The fingerprints of these articles; those without are left out."""
+    rows = _among(connection, "SELECT article_id, print FROM trace", "article_id", ids)
+    return {identity: reprint.unpacked(bytes(said)) for identity, said in rows}
+
+
+def faces(connection: sa.Connection, ids: Iterable[int]) -> dict[int, Face]:
+    """The faces of these articles; those without are left out."""
+    rows = _among(connection, "SELECT article_id, at, face FROM trace", "article_id", ids)
+    return {identity: story.unpacked(bytes(face), instant(at)) for identity, at, face in rows}
+
+
+def copies(connection: sa.Connection, ids: Iterable[int]) -> dict[int, Copy]:
+    """When these articles count as published and how long their texts are."""
+    query = f"SELECT article_id, at, {_heading(connection)} FROM trace"  # noqa: S608 - words of ours
+    return {
+        identity: Copy(instant(at), *reprint.length_and_tie(bytes(heading)))
+        for identity, at, heading in _among(connection, query, "article_id", ids)
+    }
+
+
+def _heading(connection: sa.Connection) -> str:
+    start = "substr" if connection.dialect.name == "sqlite" else "substring"
+    return f"{start}(print, 1, {reprint.HEADING})"
 
 
 def texts(connection: sa.Connection, ids: Iterable[int]) -> dict[int, str]:
@@ -150,15 +177,9 @@ def put_keys(
 
 def put_links(connection: sa.Connection, copies: Mapping[Pair, Likeness], scores: Mapping[Pair, float]) -> None:
     """Note what was judged of pairs (a < b)."""
-    if copies:
-        rows = [
-            {"a": a, "b": b, "share": like.share, "of_longer": like.of_longer}
-            for (a, b), like in sorted(copies.items())
-        ]
-        connection.execute(sa.insert(reprint_link), rows)
-    if scores:
-        rows = [{"a": a, "b": b, "score": round(score, 4)} for (a, b), score in sorted(scores.items())]
-        connection.execute(sa.insert(story_link), rows)
+    likenesses = [(a, b, like.share, like.of_longer) for (a, b), like in sorted(copies.items())]
+    _insert(connection, reprint_link, ("a", "b", "share", "of_longer"), likenesses)
+    _insert(connection, story_link, ("a", "b", "score"), [(a, b, round(scores[a, b], 4)) for a, b in sorted(scores)])
 
 
 def copies_around(connection: sa.Connection, ids: Collection[int]) -> dict[Pair, Likeness]:
@@ -263,7 +284,7 @@ def rows_of(connection: sa.Connection, statement: str) -> Sequence[Any]:
 
 
 def _insert(
-    connection: sa.Connection, table: sa.Table, columns: Sequence[str], rows: Sequence[tuple[int, ...]]
+    connection: sa.Connection, table: sa.Table, columns: Sequence[str], rows: Sequence[tuple[float, ...]]
 ) -> None:
     for start in range(0, len(rows), CHUNK):
         listed = ",".join(map(str, rows[start : start + CHUNK]))

@@ -2,7 +2,7 @@
 
 For people who use SQL directly: instants are ISO 8601 text in UTC with milliseconds on SQLite
 (`2021-11-10T20:36:28.000Z`, so that they sort and SQLite's date functions read them) and `timestamptz` on
-PostgreSQL; `article.html` is zlib-compressed, everything else is plain.
+PostgreSQL; `article.html` is packed against `article.text` (`packed`), everything else is plain.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.types import TypeDecorator
 
-HEAD = "0001"
+from aggregator.errors import ArchiveError
+
+HEAD = "0002"
 """The migration this program is written for; `archive` compares it without importing Alembic."""
 
 
@@ -67,6 +69,36 @@ class Packed(TypeDecorator[str]):
     def process_result_value(self, value: Any, dialect: sa.Dialect) -> str | None:
         """Give back exactly what was stored."""
         return None if value is None else zlib.decompress(value).decode("utf-8", "surrogatepass")
+
+
+def packed(html: str, text: str) -> bytes:
+    """HTML as the archive keeps it: zlib with the article's plain text as preset dictionary (RFC 1950, 2.2).
+
+    What is left of 3.3 KB is then 0.25 KB instead of 1.8, in half the time: the words stand in the text already.
+    """
+    packer = zlib.compressobj(6, zdict=_bytes(text)) if text else zlib.compressobj(6)
+    return packer.compress(_bytes(html)) + packer.flush()
+
+
+def unpacked(data: bytes, text: str) -> str:
+    """The HTML again, byte for byte; raises ArchiveError where the text is not the one it was packed against.
+
+    HTML that was packed by itself (by earlier versions) is read too: the stream says whether it has a dictionary.
+    """
+    unpacker = zlib.decompressobj(zdict=_bytes(text)) if data[1] & _HAS_DICTIONARY else zlib.decompressobj()
+    try:
+        return (unpacker.decompress(data) + unpacker.flush()).decode("utf-8", "surrogatepass")
+    except zlib.error as error:
+        raise ArchiveError(
+            f"the HTML of the article that begins with {text[:30]!r} cannot be unpacked: its text was changed ({error})"
+        ) from error
+
+
+_HAS_DICTIONARY = 0x20
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
 
 
 metadata = sa.MetaData(
@@ -140,7 +172,7 @@ article = sa.Table(
     sa.Column("extra", sa.JSON, nullable=False),
     sa.Column("title", sa.Text, nullable=False),
     sa.Column("text", sa.Text, nullable=False),
-    sa.Column("html", Packed, nullable=False),
+    sa.Column("html", sa.LargeBinary, nullable=False),
     sa.Index(None, "feed", "guid"),
     sa.Index(None, "url"),
     sa.Index(None, "content_key"),
@@ -156,6 +188,21 @@ article = sa.Table(
     sqlite_autoincrement=False,
 )
 
+DISPLACED = {
+    "sqlite": "docid - (CAST(strftime('%s', coalesce(published, first_seen)) AS INTEGER) - 946684800) / 4"
+    " NOT BETWEEN 0 AND 21599",
+    "postgresql": "docid - (CAST(extract(epoch FROM coalesce(published, first_seen) AT TIME ZONE 'UTC') AS bigint)"
+    " - 946684800) / 4 NOT BETWEEN 0 AND 21599",
+}
+"""Of an article whose docid is not within a day after its date (`search`): corrected later, or one of very many."""
+
+sa.Index(
+    "ix_article_displaced",
+    sa.func.coalesce(article.c.published, article.c.first_seen),
+    article.c.docid,
+    sqlite_where=sa.text(DISPLACED["sqlite"]),
+    postgresql_where=sa.text(DISPLACED["postgresql"]),
+)
 sa.Index("ix_article_dated", sa.func.coalesce(article.c.published, article.c.first_seen), article.c.docid)
 
 revision = sa.Table(
@@ -176,7 +223,7 @@ revision = sa.Table(
     sa.Column("content_key", sa.Text, nullable=False),
     sa.Column("replaced_at", Instant, nullable=False),
     sa.Column("text", Packed, nullable=False),
-    sa.Column("html", Packed, nullable=False),
+    sa.Column("html", sa.LargeBinary, nullable=False),
     sa.Index(None, "content_key"),
 )
 """The texts that a later revision of the same article replaced; `article` itself holds the newest."""
@@ -416,6 +463,18 @@ relation_verdict = sa.Table(
     sa.Column("at", Instant, nullable=False),
 )
 """What an analyst said of two articles (a < b): `one story`, `two stories`, `not a reprint`; outlives recalculation."""
+
+# --- what analysts keep -------------------------------------------------------------------------------------------
+
+saved_search = sa.Table(
+    "saved_search",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("query", sa.Text, nullable=False),
+    sa.Column("created", Instant, nullable=False),
+    sa.Column("changed", Instant, nullable=False),
+)
+"""Queries by name: `saved:NAME` in another query stands for one, in whatever it says when that is read."""
 
 # --- what keeps house ---------------------------------------------------------------------------------------------
 
