@@ -28,6 +28,9 @@ _numbers = count(1)
 class Server:
     """A running server; `database` gives the address of a new archive on it."""
 
+    pid: int | None = None
+    """Of the server's first process, where it runs on this machine."""
+
     def __init__(self, url: str) -> None:
         self.url = url
         self.template = f"aggregator_template_{os.getpid()}"
@@ -93,6 +96,7 @@ class Own(Server):
         where = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories={self.folder}"
         self.options = f"{where} {settings}"
         self._start()
+        self.pid = int((self.folder / "data" / "postmaster.pid").read_text().split()[0])
         super().__init__(f"postgresql://postgres@127.0.0.1:{port}/postgres")
 
     def _call(self, program: str, *arguments: str) -> None:

@@ -29,6 +29,7 @@ from aggregator.store.workers import workers as look
 from aggregator.worker import prepare
 from tests.desk import join, make_desk
 from tests.picture import picture
+from tests.press import free_port
 from tests.test_smtp import Chaos, _free_ports
 
 pytestmark = pytest.mark.databases("postgresql")
@@ -109,8 +110,7 @@ class Press:
     """The workload server with 60 feeds on ten hosts, each feed answering a little late (tests/press.py)."""
 
     def __init__(self, script: Path, folder: Path) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        self.port = free_port(10)
         options = ["--feeds", "60", "--entries", "6", "--hosts", "10", "--port", str(self.port), "--latency-ms", "150"]
         command = [sys.executable, str(Path(__file__).with_name("press.py")), str(script), *options]
         self.server = subprocess.Popen(command, stdout=subprocess.PIPE)
