@@ -66,6 +66,7 @@ class Worker:
     held: ExitStack = field(default_factory=ExitStack)
     together: pipeline.Together = field(default_factory=pipeline.Together)
     listening: bool | None = None
+    away: bool = False
 
     # --- what is done
 
@@ -148,6 +149,24 @@ class Worker:
             log.info("this worker listens now", listen=f"{where[0]}:{where[1]}")
         self.listening = True
 
+    def lost(self, why: str) -> None:
+        """The database is not there: said once, until it is back."""
+        if not self.away:
+            self.away = True
+            log.warning("the database is not there, trying again", error=" ".join(why.split()))
+
+    def look(self) -> None:
+        """Say when a database that was away is back."""
+        if not self.away:
+            return
+        try:
+            with self.daemon.parts.archive.reading() as connection:
+                connection.exec_driver_sql("SELECT 1")
+        except Exception:  # noqa: BLE001 - whatever psycopg raises while its server is gone
+            return
+        self.away = False
+        log.info("the database is back")
+
     async def recover(self) -> None:
         """Put back the jobs of workers that died; one that is in the queue again already is dropped."""
         manager = self.queue.job_manager
@@ -214,7 +233,7 @@ class Worker:
                 async with self.queue.open_async():
                     await self._until(stopping)
             except Exception as error:  # noqa: BLE001 - whatever psycopg raises when its server is gone
-                log.warning("the queue is not there, trying again", error=f"{type(error).__name__}: {error}")
+                self.lost(f"{type(error).__name__}: {error}")
             if not stopping.is_set():
                 await asyncio.sleep(AGAIN)
 
@@ -249,10 +268,20 @@ def lock_of(feed: Feed, free: frozenset[str]) -> str:
     return f"host:{host}#{zlib.crc32(feed.id.encode()) % SHARDS}" if host in free else f"host:{host}"
 
 
+class _Heard(logging.Handler):
+    """What the queue's pool of connections complains of, again and again, goes to one who says it once."""
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        super().__init__(logging.WARNING)
+        self.emit = lambda record: tell(record.getMessage())  # type: ignore[method-assign]
+
+
 def run(app: App) -> None:
     """Work until SIGTERM or SIGINT, beside any number of others."""
     log.configure(app.log_format)
     logging.getLogger("procrastinate").setLevel(logging.CRITICAL)
+    pool = logging.getLogger("psycopg.pool")
+    pool.propagate = False
     with ExitStack() as stack:
         archive = stack.enter_context(app.opened())
         held = stack.enter_context(ExitStack())
@@ -260,6 +289,7 @@ def run(app: App) -> None:
         daemon = Daemon(app, parts, app.settings.feeds)
         worker = Worker(daemon, _queue(archive.conninfo), parts.workers, held)
         worker.register(job for job in embedded.jobs(daemon) if job.name != "poll")
+        pool.addHandler(_Heard(worker.lost))
         with archive.waiting_lock("queue"):
             prepare(archive.conninfo)
         daemon.metrics.started.set_to_current_time()
@@ -289,7 +319,9 @@ async def _serve(worker: Worker, daemon: Daemon) -> None:
     while not working.done():
         notify.tell("WATCHDOG=1")
         worker.listen()
+        looking = asyncio.create_task(asyncio.to_thread(worker.look))
         await asyncio.wait({working}, timeout=wait)
+        await asyncio.wait({working, looking}, return_when=asyncio.FIRST_COMPLETED)
         if stopping.is_set():
             notify.tell("STOPPING=1")
             log.info("stopping")

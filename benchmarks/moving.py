@@ -148,8 +148,8 @@ def _measure(count: int, server: Server, folder: Path) -> None:
     with closing(Archive.open(one)) as first, closing(Archive.open(other, write=True)) as second:
         print(f"PostgreSQL holds {second.size() / 1e6:.0f} MB")
         for query in QUERIES:
-            _ask(query, first, second)
-        cost = measure(second, 10 * PER_FEED, 1)
+            _ask(server, query, first, second)
+        cost = measure(second, server, 10 * PER_FEED, 1)
         print(f"with {count:,} articles: a new one {cost.article:.1f} ms, a poll without news {cost.poll:.2f} ms")
 
 
@@ -160,22 +160,22 @@ def _copied(what: str, count: int, source: str, target: str, until: int | None =
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stderr is not None
-    said = ""
+    said, done = "", count
     for line in process.stderr:
-        said = line.strip() if line.startswith("article:") else said
-        reached = re.match(r"article: ([0-9,]+) rows", line)
-        if until is not None and reached and int(reached[1].replace(",", "")) >= until:
-            process.kill()
-            break
+        if reached := re.match(r"article: ([0-9,]+) rows", line):
+            said, done = line.strip(), int(reached[1].replace(",", ""))
+            if until is not None and done >= until:
+                process.kill()
+                break
     lines = process.stdout.read().splitlines()
     _pid, _status, used = os.wait4(process.pid, 0)
     took = time.monotonic() - began
-    rate = (until or count) / took
+    rate = done / took
     print(f"{what}: {took:.0f} s, {rate:.0f} articles/s, {used.ru_maxrss / 1024:.0f} MB at most ({said})", flush=True)
     return lines
 
 
-def _ask(query: str, *archives: Archive) -> None:
+def _ask(server: Server, query: str, *archives: Archive) -> None:
     """A page of twenty on each, fifty times: milliseconds of CPU, PostgreSQL's included; the articles must be the same."""
     from benchmarks.workers import cpu
 
@@ -183,10 +183,10 @@ def _ask(query: str, *archives: Archive) -> None:
     for archive in archives:
         with archive.reading() as connection:
             search.find(connection, tree, limit=20, count=False)
-            before = time.process_time() + cpu("postgres")
+            before = time.process_time() + cpu(server)
             for _ in range(PAGES):
                 found = search.find(connection, tree, limit=20, count=False)
-            spent = time.process_time() + cpu("postgres") - before
+            spent = time.process_time() + cpu(server) - before
         answers.append(found.ids)
         cells.append(f"{spent / PAGES * 1000:.1f} ms")
     print(f"{query}: SQLite {cells[0]}, PostgreSQL {cells[1]}, {'same' if answers[0] == answers[1] else 'DIFFERENT'}")

@@ -11,13 +11,26 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import random
+import socket
 import sys
 from collections import Counter
+from contextlib import ExitStack, suppress
 from types import ModuleType
 
 most: Counter[str] = Counter()
 now: Counter[str] = Counter()
 asked: Counter[str] = Counter()
+
+
+def free_port(hosts: int) -> int:
+    """A port that is free on 127.0.0.1 to 127.0.0.<hosts>, below those that are given to outgoing connections."""
+    for port in random.SystemRandom().sample(range(11_000, 20_000), 200):
+        with ExitStack() as stack, suppress(OSError):
+            for host in range(1, hosts + 1):
+                stack.enter_context(socket.create_server((f"127.0.0.{host}", port)))
+            return port
+    raise AssertionError("no port is free")
 
 
 def _workload(path: str) -> ModuleType:

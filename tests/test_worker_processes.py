@@ -29,6 +29,7 @@ from aggregator.store.workers import workers as look
 from aggregator.worker import prepare
 from tests.desk import join, make_desk
 from tests.picture import picture
+from tests.press import free_port
 from tests.test_smtp import Chaos, _free_ports
 
 pytestmark = pytest.mark.databases("postgresql")
@@ -109,8 +110,7 @@ class Press:
     """The workload server with 60 feeds on ten hosts, each feed answering a little late (tests/press.py)."""
 
     def __init__(self, script: Path, folder: Path) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        self.port = free_port(10)
         options = ["--feeds", "60", "--entries", "6", "--hosts", "10", "--port", str(self.port), "--latency-ms", "150"]
         command = [sys.executable, str(Path(__file__).with_name("press.py")), str(script), *options]
         self.server = subprocess.Popen(command, stdout=subprocess.PIPE)
@@ -253,6 +253,8 @@ def subscribe(url: str) -> None:
     desk.clock.now = now()
     for number in range(READERS):
         join(desk, f"r{number}@k.example", schedule="* * * * *", empty=True)
+    with desk.archive.writing() as connection:  # the first one is due at once
+        connection.exec_driver_sql("UPDATE subscriber SET slot = slot - interval '5 minutes'")
     desk.archive.close()
 
 
@@ -274,6 +276,8 @@ def test_killed_while_mailing(postgres, press: Press, post: Chaos, team) -> None
         with psycopg.connect(url) as connection:
             connection.execute("UPDATE feed SET next_due = NULL")
     workers.wait_for(lambda: workers.polled() == 60)
+    behind = "SELECT count(*) FROM subscriber WHERE after_id < (SELECT max(id) FROM article)"
+    workers.wait_for(lambda: ask(url, behind) == 0)
     with psycopg.connect(url) as connection:
         connection.execute("UPDATE subscriber SET state = 'paused'")
     unsent = "SELECT count(*) FROM digest WHERE state IN ('pending', 'sending')"
@@ -344,6 +348,24 @@ def test_two_on_one_host_share_a_listener(postgres, press: Press, team, command)
     assert workers.end() == {0}
     told = command("doctor", feeds=press.feeds, AGGREGATOR_ARCHIVE=url).stdout
     assert "nothing is polled; start `aggregator run`" in told, told
+
+
+def test_a_database_that_goes_away_is_said_once(postgres, press: Press, team) -> None:
+    """The worker waits for it, says so in one line and when it is back, and goes on."""
+    if not hasattr(postgres, "restart"):
+        pytest.skip("the server of AGGREGATOR_TEST_POSTGRES is not ours to stop")
+    url = postgres.database()
+    workers = team(url, press.feeds, 1)
+    workers.wait_for(lambda: "started" in workers.path.read_text() and workers.polled() > 10)
+    with postgres.restart():
+        workers.wait_for(lambda: "the database is not there" in workers.path.read_text())
+        time.sleep(3)
+    workers.wait_for(lambda: "the database is back" in workers.path.read_text())
+    workers.wait_for(lambda: workers.polled() == 60)
+    assert workers.end() == {0}
+    said = workers.path.read_text()
+    assert said.count("the database is not there") == 1
+    assert said.count("error connecting") <= 1
 
 
 # --- the queue ----------------------------------------------------------------------------------------------------

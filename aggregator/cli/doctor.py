@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from aggregator.addresses import masked
 from aggregator.app import App
 from aggregator.cli import surroundings
 from aggregator.cli.surroundings import Finding, Standing
@@ -87,7 +88,7 @@ def _archive(app: App) -> Iterator[Finding]:
     from aggregator.store.schema import article
 
     if not surroundings.has_archive(app):
-        yield Finding("archive", Standing.FINE, f"{app.url} is not there yet; the first poll makes it")
+        yield Finding("archive", Standing.FINE, f"{masked(app.url)} is not there yet; the first poll makes it")
         return
     archive = app.archive()
     with archive.reading() as connection:
@@ -105,7 +106,7 @@ def _workers(app: App) -> Iterator[Finding]:
     """On PostgreSQL: who works, and whether work is left lying."""
     from aggregator.store.workers import workers
 
-    if "://" not in app.url:
+    if "://" not in app.url or not surroundings.has_archive(app):
         return
     with app.archive().reading() as connection:
         found = workers(connection)
