@@ -24,7 +24,7 @@ from aggregator.model import Article
 from aggregator.store import articles, relations, stories
 from aggregator.store.relations import Pair, Trace
 
-BATCH = 500
+BATCH = 100
 """Articles related at a time."""
 FLOOR = groups.STRANGERS
 """Scores below count as nothing noted."""

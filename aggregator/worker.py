@@ -30,7 +30,7 @@ from procrastinate import exceptions
 from procrastinate.jobs import Status
 from procrastinate.types import JSONValue
 
-from aggregator import listener, log, notify, pipeline, turn
+from aggregator import listener, log, memory, notify, pipeline, turn
 from aggregator.app import App
 from aggregator.daemon import GRACE, Daemon
 from aggregator.errors import ArchiveBusy
@@ -223,6 +223,7 @@ def run(app: App) -> None:
 
     log.configure(app.log_format)
     logging.getLogger("procrastinate").setLevel(logging.CRITICAL)
+    memory.frugal()
     with ExitStack() as stack:
         archive = stack.enter_context(app.opened())
         held = stack.enter_context(ExitStack())

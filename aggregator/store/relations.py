@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any
 
 import sqlalchemy as sa
@@ -38,6 +39,10 @@ SPAN = 4 * 24 * 60
 """Minutes in a span of `story_key`."""
 MOST_LINKED = 240
 """Articles of one neighbourhood that are looked at together; beyond it lies a topic and not a story."""
+MOST_PAIRS = 20_000
+"""Links read in one step around some articles, several times what a hundred articles and their stories have. Of a text
+that thousands repeat every copy is linked with the same few: one step on from these lie the links of all, which take
+hundreds of megabytes and say nothing new."""
 _ONCE = {"compiled_cache": None}
 """A statement with its numbers in it is never used again: SQLAlchemy must not keep five hundred of them."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -184,7 +189,9 @@ def _around(connection: sa.Connection, query: str, ids: Collection[int]) -> dict
     seen, fresh = set(ids), set(ids)
     while fresh and len(seen) < MOST_LINKED + len(ids):
         for side in ("a", "b"):
-            for a, b, *values in _among(connection, query, side, fresh):
+            other = "b" if side == "a" else "a"
+            order = f" ORDER BY {side} DESC, {other} DESC LIMIT {MOST_PAIRS}"  # the latest are those asked for
+            for a, b, *values in islice(_among(connection, query, side, fresh, order), MOST_PAIRS):
                 found[a, b] = tuple(values)
         fresh = {member for pair in found for member in pair} - seen
         seen |= fresh
@@ -246,11 +253,13 @@ def clear(connection: sa.Connection) -> None:
         connection.execute(sa.delete(table))
 
 
-def _among(connection: sa.Connection, selected: str, column: str, numbers: Iterable[int]) -> Iterator[Any]:
+def _among(
+    connection: sa.Connection, selected: str, column: str, numbers: Iterable[int], order: str = ""
+) -> Iterator[Any]:
     """The rows of `selected` (`SELECT ... FROM ... [WHERE ...]`) of which the column holds one of these numbers."""
     joint = "AND" if " WHERE " in selected else "WHERE"
     for part in chunked(numbers):
-        yield from rows_of(connection, f"{selected} {joint} {column} IN ({','.join(map(str, map(int, part)))})")
+        yield from rows_of(connection, f"{selected} {joint} {column} IN ({','.join(map(str, map(int, part)))}){order}")
 
 
 def rows_of(connection: sa.Connection, statement: str) -> Sequence[Any]:
