@@ -438,6 +438,6 @@ def test_pages_are_pieces_of_the_whole(corpus):
         except QueryError:
             continue
         whole = corpus.find(tree).ids
-        for limit, offset, count in ((20, 0, False), (7, 0, True), (20, 20, False), (100, 0, True)):
-            page = search.find(corpus.connection, tree, limit=limit, offset=offset, count=count).ids
+        for limit, offset, counted in ((20, 0, False), (7, 0, True), (20, 20, False), (100, 0, True)):
+            page = search.find(corpus.connection, tree, limit=limit, offset=offset, count=counted).ids
             assert page == whole[offset : offset + limit], query

@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any
 
 import sqlalchemy as sa
@@ -42,6 +43,10 @@ MOST_LINKED = 240
 """Articles of one neighbourhood that are looked at together; beyond it lies a topic and not a story."""
 NEIGHBOURS = 3
 """So many more for each article that is placed."""
+MOST_PAIRS = 20_000
+"""Links read in one step around some articles, several times what a hundred articles and their stories have. Of a text
+that thousands repeat every copy is linked with the same few: one step on from these lie the links of all, which take
+hundreds of megabytes and say nothing new."""
 _ONCE = {"compiled_cache": None}
 """A statement with its numbers in it is never used again: SQLAlchemy must not keep five hundred of them."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -233,7 +238,9 @@ def _around(connection: sa.Connection, query: str, ids: Collection[int]) -> dict
     while fresh and len(seen) < most:
         strength: dict[int, float] = {}
         for side in ("a", "b"):
-            for a, b, *values in _among(connection, query, side, fresh):
+            other = "b" if side == "a" else "a"
+            order = f" ORDER BY {side} DESC, {other} DESC LIMIT {MOST_PAIRS}"  # the latest are those asked for
+            for a, b, *values in islice(_among(connection, query, side, fresh, order), MOST_PAIRS):
                 found[a, b] = tuple(values)
                 for member in (a, b):
                     if member not in seen:
@@ -299,11 +306,13 @@ def clear(connection: sa.Connection) -> None:
         connection.execute(sa.delete(table))
 
 
-def _among(connection: sa.Connection, selected: str, column: str, numbers: Iterable[int]) -> Iterator[Any]:
+def _among(
+    connection: sa.Connection, selected: str, column: str, numbers: Iterable[int], order: str = ""
+) -> Iterator[Any]:
     """The rows of `selected` (`SELECT ... FROM ... [WHERE ...]`) of which the column holds one of these numbers."""
     joint = "AND" if " WHERE " in selected else "WHERE"
     for part in chunked(numbers):
-        yield from rows_of(connection, f"{selected} {joint} {column} IN ({','.join(map(str, map(int, part)))})")
+        yield from rows_of(connection, f"{selected} {joint} {column} IN ({','.join(map(str, map(int, part)))}){order}")
 
 
 def rows_of(connection: sa.Connection, statement: str) -> Sequence[Any]:
