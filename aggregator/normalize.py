@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import html as html_entities
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 
 from bs4 import BeautifulSoup, Comment, Tag
@@ -40,14 +41,7 @@ _FURNITURE = re.compile(
     r"|hzh_ad|appendQr_wrap",
     re.IGNORECASE,
 )
-# First the attribute, then what it says: in one pattern each attribute would look through all that follow it.
-_NAMING = re.compile(r"""(?:class|id|data-name)\s*=[^"'>]*(?:["'][^"'>]*)?""", re.IGNORECASE)
-_MAY_BE_FURNITURE = re.compile(
-    "ad|qr|imu|innity|spons|promo|ewm|erwei|share|relat|recom|newsl|subscr|copyr|quota|kaihu", re.IGNORECASE
-)
-_STYLE = re.compile(r"style\s*=[^>]*", re.IGNORECASE)
 _HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden|font-size\s*:\s*0(?:px|pt|em|;|$)", re.IGNORECASE)
-_MAY_HIDE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden|font-size\s*:\s*0", re.IGNORECASE)
 
 # Whole lines that belong to the house and not to the article. Each pattern must match a line from its start.
 _HOUSE_LINE = re.compile(
@@ -145,9 +139,9 @@ def _words(html: str) -> str:
         return html.replace("\n", _BREAK)
     if _too_deep(html):
         return html_entities.unescape(without_tags(html, _BREAK))
-    if _may_hold(html, _NAMING, _MAY_BE_FURNITURE) or _may_hold(html, _STYLE, _MAY_HIDE):
-        html = without_furniture(html)
     tree = LexborHTMLParser(f"<body>{html}")
+    if any(_may_go(node.attributes) for node in tree.css("[class],[id],[data-name],[style]")):
+        tree = LexborHTMLParser(f"<body>{without_furniture(html)}")
     for node in tree.css(_NEVER_TEXT):
         node.decompose()
     for node in tree.css(_BLOCKS):
@@ -161,8 +155,10 @@ def _words(html: str) -> str:
     return (body.text(deep=True, separator="", strip=False) or "") if body is not None else ""
 
 
-def _may_hold(html: str, attribute: re.Pattern[str], said: re.Pattern[str]) -> bool:
-    return any(said.search(found[0]) for found in attribute.finditer(html))
+def _may_go(said: Mapping[str, str | None]) -> bool:
+    """Whether an element with these attributes is furniture, so that Beautiful Soup has to weigh what it holds."""
+    names = (said.get("class"), said.get("id"), said.get("data-name"))
+    return any(name and _FURNITURE.search(name) for name in names) or bool(_HIDDEN.search(said.get("style") or ""))
 
 
 def _too_deep(html: str) -> bool:

@@ -40,7 +40,7 @@ from aggregator.model import (
     Tags,
     Validators,
 )
-from aggregator.relate import relate
+from aggregator.relate import BATCH, relate
 from aggregator.store import articles, feeds, known, tags
 from aggregator.store.archive import Archive
 from aggregator.tag_review import judged
@@ -439,8 +439,8 @@ class Filing:
         self.texts.write(self.connection)
         tags.put(self.connection, self._tagged(stored, tag))
         reprints: set[int] = set()
-        for start in range(0, len(stored), TEXTS):
-            reprints |= relate(self.connection, stored[start : start + TEXTS], self.now)
+        for start in range(0, len(stored), BATCH):
+            reprints |= relate(self.connection, stored[start : start + BATCH], self.now)
         return frozenset(reprints)
 
 

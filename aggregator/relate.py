@@ -26,7 +26,7 @@ from aggregator.store import articles, relations, stories
 from aggregator.store.relations import Pair, Trace
 
 Kept = TypeVar("Kept")
-BATCH = 500
+BATCH = 100
 """Articles related at a time."""
 FLOOR = groups.JOINS
 """Scores below are not noted: alone they join nothing."""

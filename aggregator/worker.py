@@ -33,7 +33,7 @@ from procrastinate.jobs import Status
 from procrastinate.types import JSONValue
 
 from aggregator import daemon as embedded
-from aggregator import listener, log, notify, pipeline, turn
+from aggregator import listener, log, memory, notify, pipeline, turn
 from aggregator.app import App
 from aggregator.daemon import GRACE, WATCH, Daemon
 from aggregator.errors import AggregatorError, ArchiveBusy, ArchiveVersion
@@ -282,6 +282,7 @@ def run(app: App) -> None:
     logging.getLogger("procrastinate").setLevel(logging.CRITICAL)
     pool = logging.getLogger("psycopg.pool")
     pool.propagate = False
+    memory.frugal()
     with ExitStack() as stack:
         archive = stack.enter_context(app.opened())
         held = stack.enter_context(ExitStack())

@@ -228,7 +228,7 @@ def seeded(folder: Path, subscribers: Sequence[str]) -> Path:
     return folder
 
 
-def run(  # noqa: PLR0913 - what a run is made of
+def run(
     mode: str,
     rounds: int,
     folder: Path,

@@ -22,10 +22,11 @@ import sqlite3
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree as ET
+
+import httpx
 
 TOKEN = re.compile("TKN-[0-9a-f]{16}")
 AGREEMENT = """\
@@ -100,7 +101,9 @@ class Work:
     def tokens(self, path: Path | None = None) -> set[str]:
         """The tokens in an archive's titles."""
         with contextlib.closing(sqlite3.connect(f"file:{path or self.archive}?mode=ro", uri=True)) as connection:
-            return {token for (title,) in connection.execute("SELECT title FROM article") for token in TOKEN.findall(title)}
+            return {
+                token for (title,) in connection.execute("SELECT title FROM article") for token in TOKEN.findall(title)
+            }
 
     # --- the works
 
@@ -128,8 +131,7 @@ class Work:
 
         def one_round(_number: int) -> None:
             for address in self.addresses:
-                with urllib.request.urlopen(address, timeout=20) as answer:
-                    document = ET.fromstring(answer.read())
+                document = ET.fromstring(httpx.get(address, timeout=20).content)
                 for item in document.iter("item"):
                     title, html = item.findtext("title", ""), item.findtext("description", "")
                     file = inbox / f"{TOKEN.findall(title)[0]}.md"
@@ -155,9 +157,7 @@ class Work:
             with contextlib.closing(app.archive()) as archive, archive.reading() as connection:
                 from aggregator.store import articles
 
-                return {
-                    (one.id, found.clause) for one in articles.every(connection) for found in tag(one).clauses
-                }
+                return {(one.id, found.clause) for one in articles.every(connection) for found in tag(one).clauses}
 
         def stored() -> set[tuple[int, str]]:
             with contextlib.closing(sqlite3.connect(self.archive)) as connection:
@@ -190,7 +190,9 @@ class Work:
         def stands() -> str:
             with contextlib.closing(sqlite3.connect(self.archive)) as connection:
                 [(version,)] = connection.execute("SELECT version_num FROM alembic_version")
-                tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master") if "extra_9" in name}
+                tables = {
+                    name for (name,) in connection.execute("SELECT name FROM sqlite_master") if "extra_9" in name
+                }
                 columns = {row[1] for row in connection.execute("PRAGMA table_info(feed)") if "colour_9" in row[1]}
             done = range(FIRST, int(version) + 1) if version != real else ()
             if tables != {f"{kind}extra_{one}" for one in done for kind in ("", "ix_")} or columns != {
@@ -216,7 +218,7 @@ class Work:
         # A killed round may have left the next migration written and not run, or run: the head is the archive's own.
         module.HEAD = stands()
         for file in (folder / "versions").glob("9*.py"):
-            if module.HEAD == real or int(file.name[:4]) > int(module.HEAD):
+            if real == module.HEAD or int(file.name[:4]) > int(module.HEAD):
                 file.unlink()
         for copy in self.folder.glob("*.before-*"):
             if copy.suffix[8:] <= module.HEAD:

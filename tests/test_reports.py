@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import html
 import importlib.util
 import json
+import os
 import random
 import re
 import shutil
@@ -438,6 +440,30 @@ def test_nothing_hangs_over_the_edge(desk: Desk, tmp_path: Path, width: int, chr
     found = re.search(r"<title>(\d+) of (\d+)</title>", shown.stdout)
     assert found is not None
     assert int(found[1]) <= int(found[2]) == width
+
+
+AXE = Path(__file__).parent / "browser" / "node_modules" / "axe-core" / "axe.min.js"
+RUN_AXE = """<script>addEventListener('load', () => axe.run(document, {resultTypes: ['violations']}).then(found => {
+const kept = found.violations.map(one => [one.impact, one.id, one.nodes.map(node => node.target.join(' ')).slice(0, 5)]);
+document.title = 'axe ' + JSON.stringify(kept) + ' after ' + found.passes.length; }))</script>"""
+
+
+@pytest.mark.parametrize("colours", ["light", "dark"])
+def test_axe_finds_nothing_serious(desk: Desk, tmp_path: Path, chromium, colours: str) -> None:
+    """Names, contrasts, roles and headings are as people with a screen reader or bad eyes need them."""
+    axe = Path(os.environ.get("AGGREGATOR_AXE", AXE))
+    if not axe.is_file():
+        pytest.skip("axe-core is not installed (npm ci --prefix tests/browser, or AGGREGATOR_AXE names axe.min.js)")
+    text = re.sub(r"<meta http-equiv=.Content-Security-Policy[^>]*>", "", the_report(desk.archive))
+    scripts = f"<script>{axe.read_text(encoding='utf-8')}</script>{RUN_AXE}"
+    (tmp_path / "axe.html").write_text(text.replace("</body>", f"{scripts}</body>"), encoding="utf-8")
+    dark = ("--blink-settings=preferredColorScheme=0",) if colours == "dark" else ()
+    shown = chromium("--virtual-time-budget=20000", "--dump-dom", *dark, (tmp_path / "axe.html").as_uri())
+    found = re.search(r"<title>axe (.*) after (\d+)</title>", shown.stdout)
+    assert found is not None
+    assert int(found[2]) > 10
+    violations = json.loads(html.unescape(found[1]))
+    assert [one for one in violations if one[0] in ("serious", "critical")] == []
 
 
 # --- Atom -------------------------------------------------------------------------------------------------------

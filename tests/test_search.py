@@ -419,3 +419,25 @@ def test_the_plan_knows_which_dates_lie_elsewhere(tmp_path):
         sql = "SELECT sql FROM sqlite_master WHERE name = 'ix_article_displaced'"
         assert plan.Compiler.displaced in connection.exec_driver_sql(sql).scalar_one()
     archive.close()
+
+
+def test_pages_are_pieces_of_the_whole(corpus):
+    """However a page is found (from the index, or by looking at the newest texts), it is the same articles in order."""
+    queries = [
+        *drawn(corpus.docs, 34, 11),
+        *"项产施步影甲烷病的，aé",
+        "项 OR 产",
+        "-项 疫",
+        "疫 -施",
+        "title:疫 步",
+        "疫 since:2020-12",
+    ]
+    for query in queries:
+        try:
+            tree = parse(query, NOW)
+        except QueryError:
+            continue
+        whole = corpus.find(tree).ids
+        for limit, offset, counted in ((20, 0, False), (7, 0, True), (20, 20, False), (100, 0, True)):
+            page = search.find(corpus.connection, tree, limit=limit, offset=offset, count=counted).ids
+            assert page == whole[offset : offset + limit], query

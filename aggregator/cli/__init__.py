@@ -103,12 +103,15 @@ class LazyGroup(click.Group):
 @click.option("--archive", metavar="PATH|URL", help="The archive: a file or postgresql://…  [AGGREGATOR_ARCHIVE]")
 @click.option("--feeds", metavar="FILE", help="The list of feeds.  [AGGREGATOR_FEEDS]")
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", help="How log lines look.")
+@click.option("--no-pager", is_flag=True, help="Print long lists at once.  [PAGER=]")
 @click.version_option(package_name="aggregator", message="%(prog)s %(version)s")
 @click.pass_context
-def cli(ctx: click.Context, archive: str | None, feeds: str | None, log_format: str) -> None:
+def cli(ctx: click.Context, /, archive: str | None, feeds: str | None, log_format: str, *, no_pager: bool) -> None:
     """Monitor the news: which clause of an agreement the press talks about, in whose words, and who copied whom."""
     from aggregator.app import App
 
+    if no_pager:
+        os.environ["PAGER"] = ""
     ctx.obj = App(archive_url=archive, feeds_file=feeds, log_format=log_format)
 
 

@@ -305,8 +305,9 @@ def _lines(hit: Hit, wanted: Sequence[Text]) -> Iterator[str]:
 
     room = output.columns()
     date = f"{hit.published or hit.first_seen:%Y-%m-%d}"
-    head = f"{hit.id:>6}  {date}{' ' if hit.published else '*'} {padded(output.line(hit.outlet), 14)}  "
-    title = fitted(output.line(hit.title), max(room - 37, 20))
+    outlet = min(14, max(room - 45, 4))
+    head = f"{hit.id:>6}  {date}{' ' if hit.published else '*'} {padded(output.line(hit.outlet), outlet)}  "
+    title = fitted(output.line(hit.title), max(room - 23 - outlet, 8))
     marked = output.marked(title, matches(title, _needles(wanted, title=True)), colour=_colour())
     yield output.dim(head) + marked
     piece = snippet(output.line(hit.text), _needles(wanted, title=False), max(room - 8, 20))

@@ -60,6 +60,8 @@ PART = 0.6
 """A copy less than so long as the other text is an excerpt of it. Two texts of which a third holds both whole cannot
 both be longer than that, so what holds only for copies never joins the items of a round-up."""
 
+VERSION = 1
+"""Of what `packed` gives; goes up when fingerprints are made in another way."""
 _M1, _M2, _M3, _M4, _M5 = (U32(number) for number in (0x9E3779B1, 0x85EBCA77, 0xC2B2AE3D, 0x27D4EB2F, 0x165667B1))
 _NUMBER = re.compile(r"(\d+)")
 # Of Latin letters: words with capitals inside a sentence, numbers, and rows of words with capitals at a line's start.
@@ -95,7 +97,7 @@ class Fingerprint:
 
     def packed(self) -> bytes:
         """About 700 bytes for a text of 1,000 characters."""
-        words = [self.length << 2 | self.han << 1 | self.whole, len(self.sample), len(self.keys)]
+        words = [self.length << 2 | self.han << 1 | self.whole, len(self.sample), len(self.keys) | VERSION << 16]
         keys = (key + (1 << 31) for key in self.keys)
         return array("I", words).tobytes() + self.sample.tobytes() + array("I", [*keys, *self.slots]).tobytes()
 
@@ -104,7 +106,7 @@ class Fingerprint:
 def unpacked(data: bytes) -> Fingerprint:
     """The fingerprint from `packed`. The last ones are kept: the same articles are compared with many that come."""
     words = array("I", data)
-    flags, size, keys = words[:3]
+    flags, size, keys = words[0], words[1], words[2] & 0xFFFF
     keys_end = 3 + size + keys
     slots = frozenset(words[keys_end:])
     return Fingerprint(
@@ -116,6 +118,11 @@ def unpacked(data: bytes) -> Fingerprint:
         slots=slots,
         places=frozenset([slot >> 16 for slot in slots]),
     )
+
+
+def is_current(data: bytes) -> bool:
+    """Whether this is what `packed` gives now; earlier versions wrote the sample in no order."""
+    return data[10] == VERSION
 
 
 HEADING = 16

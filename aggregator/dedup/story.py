@@ -45,6 +45,8 @@ KEYS = 20
 """Terms of an article by which others find it: its weightiest."""
 NAMES_PAIRED, TELLING = 4, 2.5
 """Names whose pairs are keys, and the least weight of such a name."""
+VERSION = 1
+"""Of what `packed` gives; goes up when faces are made in another way."""
 FINE = 500
 """Weights are kept in parts of so many, so that a face read again compares as when it was new."""
 
@@ -109,10 +111,21 @@ class Face:
     def packed(self) -> bytes:
         """About 1 KB; `when` is not in it."""
         parts = (self.weightiest, self.numbers, self.title_numbers, self.names)
-        words = [self.han, round(self.norm * 1000), round(self.title_weight * 1000), self.days, *map(len, parts)]
+        words = [
+            self.han | VERSION << 8,
+            round(self.norm * 1000),
+            round(self.title_weight * 1000),
+            self.days,
+            *map(len, parts),
+        ]
         for part in parts:
             words += part
         return array("I", words).tobytes() + self.terms.tobytes() + self.marks.tobytes()
+
+
+def is_current(data: bytes) -> bool:
+    """Whether this is what `packed` gives now; earlier versions had another heading."""
+    return data[1] == VERSION
 
 
 _HEAD = 32
@@ -127,7 +140,7 @@ def unpacked(data: bytes, when: datetime) -> Face:
     words = array("I", data[_HEAD:start])
     size = (len(data) - start) // 6
     return Face(
-        bool(han),
+        bool(han & 1),
         when,
         np.frombuffer(data, U32, size, start),
         np.frombuffer(data, np.uint16, size, start + 4 * size),

@@ -45,8 +45,8 @@ class Texts:
         self.waiting[docid] = new
 
     def write(self, connection: sa.Connection) -> None:
-        """Enter everything that waits."""
-        search.index(connection, [(docid, title, text) for docid, (title, text) in self.waiting.items()])
+        """Enter everything that waits, by docid: FTS5 writes out what it has whenever a lower one comes."""
+        search.index(connection, [(docid, title, text) for docid, (title, text) in sorted(self.waiting.items())])
         self.waiting.clear()
 
 

@@ -105,7 +105,7 @@ class _Fts5(Fts5):
 
     def number(self, plan: Plan) -> int:
         """How many articles the index gives, their texts not looked at."""
-        sql = plan.select("count(*)", looked_at=False)
+        sql = plan.select("count(*)", looked_at=False, whole=True)
         return int(self.connection.execute(sql, plan.params).fetchone()[0])
 
     def newest(self, plan: Plan, limit: int, offset: int) -> Sequence[int]:
@@ -134,15 +134,15 @@ class _Fts5(Fts5):
                 return None
         return found
 
-    def given(self, plan: Plan) -> Iterator[int]:
-        """The candidates that the index gives, newest first."""
-        sql = plan.select(plan.docid, looked_at=False) + f" ORDER BY {plan.docid} DESC"
+    def given(self, plan: Plan, *, whole: bool = False) -> Iterator[int]:
+        """The candidates that the index gives, newest first; `whole` when very many of them are wanted."""
+        sql = plan.select(plan.docid, looked_at=False, whole=whole) + f" ORDER BY {plan.docid} DESC"
         with closing(self.connection.execute(sql, plan.params)) as rows:
             yield from (row[0] for row in rows)
 
     def candidates(self, plan: Plan, limit: int) -> Sequence[int]:
         """The newest that the index gives, their texts not looked at."""
-        return list(islice(self.given(plan), limit))
+        return list(islice(self.given(plan, whole=True), limit))
 
     def passing(self, plan: Plan, docids: Iterable[int]) -> Iterator[int]:
         """Those of the candidates whose texts are matches, in their order, a few looked at ahead."""

@@ -32,6 +32,7 @@ SAMPLE = 1_000
 """The newest articles that tell how frequent a term is."""
 _NO_TERM = "\x80\x80"  # no document has this term
 _WHEN = "coalesce(f.published, f.first_seen)"
+_LISTED = "+article_fts.rowid IN"
 _FACETS = "article f INDEXED BY ix_article_facets"
 
 
@@ -100,6 +101,8 @@ class Plan:
     notes: tuple[str, ...] = ()
     looked: Node | None = None
     """What `looks` say, where words and phrases alone are looked for, their needles folded."""
+    whole: tuple[str, ...] = ()
+    """The filters as they are quickest where all matches are wanted, not a page of them."""
     prefixed: bool = False
     """Whether the index is asked for every term that begins with a character: as long as there are such terms."""
 
@@ -108,18 +111,20 @@ class Plan:
         """The column that is in date order."""
         return "article_fts.rowid" if self.match is not None else "f.docid"
 
-    def select(self, columns: str, *, looked_at: bool = True) -> str:
+    def select(self, columns: str, *, looked_at: bool = True, whole: bool = False) -> str:
         """The statement for some columns; without `looked_at` texts are not read and the rows are an upper bound.
+
+        `whole` says that all matches are wanted, or very many.
 
         Filters read a narrow index (`f`), a fifth of a microsecond an article; only looks read the row (`a`).
         """
         looks = self.looks if looked_at else ()
-        conditions = [*self.filters, *looks]
+        filters = self.whole if whole and self.match is not None else self.filters
+        conditions = [*filters, *looks]
         tables = _FACETS
         if self.match is not None:
-            tables = (
-                f"article_fts CROSS JOIN {_FACETS} ON f.docid = article_fts.rowid" if conditions else "article_fts"
-            )
+            narrow = all(condition.startswith(_LISTED) for condition in conditions)
+            tables = "article_fts" if narrow else f"article_fts CROSS JOIN {_FACETS} ON f.docid = article_fts.rowid"
             conditions.insert(0, "article_fts MATCH :match")
         if looks:
             tables += " CROSS JOIN article a ON a.id = f.id"
@@ -204,6 +209,7 @@ class Compiler:
         filters: list[str] = []
         looks: list[str] = []
         looked: list[Node] = []
+        whole: list[str] = []
         parts = query.parts if isinstance(query, And) else (query,)
         for part in parts:
             if not self.settled(part, bound):
@@ -213,6 +219,8 @@ class Compiler:
                     looked.append(part)
                 else:
                     filters.append(f"({condition})")
+                    listed = f"{_LISTED} (SELECT f.docid FROM article f WHERE {condition})"
+                    whole.append(listed if _of_outlets(part) else f"({condition})")
         params = self.params | ({"match": bound.upper} if bound.upper is not None else {})
         params |= (dated := self.span(parts))
         wanted = (
@@ -220,7 +228,7 @@ class Compiler:
         )
         return kind(
             bound.upper, tuple(filters), tuple(looks), params, bool(dated), self.leaves(query), tuple(self.notes), wanted,
-            self.prefixed,
+            tuple(whole), self.prefixed,
         )  # fmt: skip
 
     def settled(self, part: Node, whole: Bound) -> bool:
@@ -455,6 +463,13 @@ def _textual(node: Node) -> bool:
             return all(map(_textual, parts))
         case _:
             return False
+
+
+def _of_outlets(node: Node) -> bool:
+    """Whether a part asks for outlets alone: the index on them lists their articles."""
+    return (isinstance(node, Field) and node.name == "outlet") or (
+        isinstance(node, Or) and all(map(_of_outlets, node.parts))
+    )
 
 
 def _folded(text: Text) -> Text:

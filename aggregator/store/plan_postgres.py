@@ -32,7 +32,7 @@ class PostgresPlan(Plan):
         """The column that is in date order."""
         return "x.docid" if self.match is not None else "f.docid"
 
-    def select(self, columns: str, *, looked_at: bool = True) -> str:
+    def select(self, columns: str, *, looked_at: bool = True, whole: bool = False) -> str:
         """The statement for some columns; without `looked_at` the rows are an upper bound."""
         conditions = [*self.filters, *(self.looks if looked_at else ())]
         tables = "article f"

@@ -140,7 +140,7 @@ class Fts5:
     def sizes(self, docids: Sequence[int]) -> dict[int, int]:
         """How many different terms each article has, as FTS5 keeps it."""
         rows = self.connection.execute(
-            "SELECT id, sz FROM article_fts_docsize WHERE id IN (SELECT value FROM json_each(?))",
+            "SELECT d.id, d.sz FROM json_each(?) j CROSS JOIN article_fts_docsize d ON d.id = j.value",
             (json.dumps(list(docids)),),
         )
         return {docid: varint(blob) for docid, blob in rows}
