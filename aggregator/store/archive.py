@@ -390,7 +390,7 @@ def _set_pragmas(connection: sqlite3.Connection) -> None:
         "foreign_keys=ON",
         "journal_mode=WAL",
         "synchronous=NORMAL",
-        "cache_size=-32768",
+        "cache_size=-16384",
         "temp_store=MEMORY",
         "mmap_size=0",
     ):
