@@ -10,6 +10,7 @@ import socket
 import sqlite3
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -147,10 +148,11 @@ def _register(archive: Path, clock: Callable[[], datetime]) -> None:
 
 def found(archive: Path, query: object, now: datetime) -> str:
     """The ids that a query finds, newest first, as a JSON list; an empty one for a query that cannot be read."""
-    try:
-        tree = parse(str(query or ""), now)
-    except QueryError:
-        return "[]"
     with lookup.opened(archive) as connection:
-        ids = lookup.find(connection, tree, limit=MOST).ids if connection and str(query or "").strip() else ()
-    return json.dumps(list(ids))
+        if connection is None:
+            return "[]"
+        try:
+            tree = parse(str(query or ""), now, partial(lookup.saved, connection))
+        except QueryError:
+            return "[]"
+        return json.dumps(lookup.find(connection, tree, limit=MOST, count=False).ids)

@@ -21,7 +21,7 @@ from aggregator.digest.values import Change, Digest, Item, Names, Outage, Quote
 from aggregator.errors import MailError
 from aggregator.matching import Candidate, matches
 from aggregator.model import ClauseTag, Relation, Tags
-from aggregator.store import feeds, outbox, period, places, subscribers, tags
+from aggregator.store import feeds, outbox, period, places, search, subscribers, tags
 from aggregator.store.archive import Archive
 from aggregator.store.subscribers import Subscriber, Wants
 
@@ -72,6 +72,7 @@ class Batch:
     outlets: frozenset[str]
     key: str
     installation: str
+    saved: Mapping[str, str] = field(default_factory=dict)
 
 
 def batch(connection: sa.Connection, desk: Desk, after: int, since: datetime, now: datetime) -> Batch:
@@ -110,6 +111,7 @@ def of_rows(
         ),
         subscribers.made_up(connection, "key"),
         subscribers.made_up(connection, "installation"),
+        search.saved(connection),
     )
 
 
@@ -155,8 +157,8 @@ def _line(tag: ClauseTag) -> Quote | None:
 # --- one subscriber ---------------------------------------------------------------------------------------------
 
 
-def wanted(wants: Wants, now: datetime) -> query.Node:
-    """The query that a subscriber's choices amount to; raises QueryError."""
+def wanted(wants: Wants, now: datetime, saved: query.Saved) -> query.Node:
+    """The query that a subscriber's choices amount to, with what `saved` searches say now; raises QueryError."""
     parts: list[query.Node] = []
     for name, values in (("agreement", wants.agreements), ("clause", wants.clauses)):
         if values:
@@ -164,13 +166,13 @@ def wanted(wants: Wants, now: datetime) -> query.Node:
     if wants.lang:
         parts.append(query.Field("lang", wants.lang))
     if wants.query.strip():
-        parts.append(query.parse(wants.query, now))
+        parts.append(query.parse(wants.query, now, saved))
     return query.And(tuple(parts))
 
 
 def selected(read: Batch, wants: Wants, now: datetime, after: int) -> list[Item]:
     """The items above an article's id that a subscriber asked for."""
-    node = wanted(wants, now)
+    node = wanted(wants, now, lambda: read.saved)
     return [
         item
         for identity, (item, candidate) in read.items.items()

@@ -40,7 +40,7 @@ from aggregator.model import (
     Tags,
     Validators,
 )
-from aggregator.relate import relate
+from aggregator.relate import BATCH, relate
 from aggregator.store import articles, feeds, known, tags
 from aggregator.store.archive import Archive
 from aggregator.tag_review import judged
@@ -445,7 +445,10 @@ class Filing:
             return frozenset()
         self.texts.write(self.connection)
         tags.put(self.connection, self._tagged(stored, tag))
-        return relate(self.connection, stored, self.now)
+        reprints: set[int] = set()
+        for start in range(0, len(stored), BATCH):
+            reprints |= relate(self.connection, stored[start : start + BATCH], self.now)
+        return frozenset(reprints)
 
 
 def names_of(feed: str, arrived: Sequence[Article]) -> known.Names:

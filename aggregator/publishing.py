@@ -5,9 +5,11 @@ Reads through `store.numbers`, arranges with `report`; nothing here writes.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 import sqlalchemy as sa
 
@@ -130,9 +132,9 @@ def comparison(connection: sa.Connection, catalogue: Catalogue, story: int) -> C
 # --- searches ---------------------------------------------------------------------------------------------------
 
 
-def asked(query: str, filters: Filters, now: datetime) -> Node:
+def asked(connection: sa.Connection, query: str, filters: Filters, now: datetime) -> Node:
     """A query in the search language and filters, as one tree; raises QueryError."""
-    nodes: list[Node] = [parse(query, now)] if query.strip() else []
+    nodes: list[Node] = [parse(query, now, partial(search.saved, connection))] if query.strip() else []
     for name, values in (("agreement", filters.agreements), ("clause", filters.clauses), ("outlet", filters.outlets)):
         if values:
             nodes.append(Or(tuple(Field(name, value) for value in values)))
@@ -142,16 +144,20 @@ def asked(query: str, filters: Filters, now: datetime) -> Node:
     return everything_of(nodes)
 
 
+def found_by(connection: sa.Connection, query: str, filters: Filters, now: datetime) -> Filters:
+    """The filters, narrowed to what a query finds; as they are for an empty one. Raises QueryError."""
+    if not query.strip():
+        return filters
+    most = sys.maxsize >> 1
+    found = search.find(connection, asked(connection, query, filters, now), limit=most, candidates=most, count=False)
+    return replace(filters, found=found.ids)
+
+
 def newest(
     connection: sa.Connection, query: str, filters: Filters, now: datetime, limit: int = ENTRIES
 ) -> list[tuple[Article, Tags | None]]:
-    """The newest articles that a query and filters find, with their tags. Raises QueryError, UsageError."""
-    if connection.dialect.name == "sqlite":
-        ids: list[int] = list(search.find(connection, asked(query, filters, now), limit=limit).ids)
-    elif query.strip():
-        raise UsageError("search works on SQLite archives; this one is PostgreSQL. Use --clause and the other filters")
-    else:
-        ids = numbers.newest(connection, filters, limit)
+    """The newest articles that a query and filters find, with their tags. Raises QueryError."""
+    ids = list(search.find(connection, asked(connection, query, filters, now), limit=limit, count=False).ids)
     tagged = tags.of(connection, ids)
     return [(article, tagged.get(article.id)) for article in articles.fetch(connection, ids)]
 
@@ -159,7 +165,7 @@ def newest(
 def atom_feed(
     connection: sa.Connection, query: str, filters: Filters, now: datetime, *, link: str = "", limit: int = ENTRIES
 ) -> bytes:
-    """The newest articles that a query and filters find, as Atom. Raises QueryError, UsageError."""
+    """The newest articles that a query and filters find, as Atom. Raises QueryError."""
     said = [query.strip(), *filters.agreements, *filters.clauses, *filters.outlets, filters.lang or ""]
     title = " ".join(part for part in said if part) or "everything"
     return atom(newest(connection, query, filters, now, limit), title=f"aggregator: {title}", link=link, now=now)

@@ -5,10 +5,11 @@
     not    = ["-" | "NOT"] atom
     atom   = "(" query ")" | field ":" value | phrase | word
     phrase = '"' anything '"'              found exactly as it stands, white space included
-    field  = title | outlet | feed | lang | clause | agreement | story | since | until
+    field  = title | outlet | feed | lang | clause | agreement | story | since | until | saved
 
 A word is everything up to white space, so `COP28峰会`, `1.5°C` and `c++` are words; whatever is not in the grammar
 (`*`, `^`, `NEAR`, SQL) is text to be found. Precedence and the upper-case operators follow Lucene's classic syntax.
+`saved:NAME` stands for a query that was saved under this name, as if it stood there in brackets.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from difflib import get_close_matches
+from itertools import pairwise
 
 from aggregator.errors import QueryError
 from aggregator.text import clean, simplified
@@ -25,7 +28,11 @@ from aggregator.text import clean, simplified
 MAX_CHARS = 500
 MAX_WORDS = 32
 MAX_DEPTH = 32
-FIELDS = ("title", "outlet", "feed", "lang", "clause", "agreement", "story", "since", "until")
+FIELDS = ("title", "outlet", "feed", "lang", "clause", "agreement", "story", "since", "until", "saved")
+Saved = Callable[[], Mapping[str, str]]
+"""Gives the saved searches by name; asked only when a query names one."""
+NAME = re.compile(r"[^\W_][\w.-]{0,63}")
+"""What a saved search may be called: letters and digits of any script, then also `.`, `-` and `_`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +94,8 @@ Node = Text | Field | Since | Until | Not | And | Or
 EVERYTHING = And(())
 
 
-def parse(query: str, now: datetime) -> Node:
-    """The tree of a query; `now` (aware) is what `since:7d` counts from.
+def parse(query: str, now: datetime, saved: Saved = dict) -> Node:
+    """The tree of a query; `now` (aware) is what `since:7d` counts from, `saved` what `saved:NAME` stands for.
 
     Raises QueryError with the column of the mistake, counted in characters from 1.
     """
@@ -98,7 +105,32 @@ def parse(query: str, now: datetime) -> Node:
             query[:80],
             MAX_CHARS + 1,
         )
-    return _Parser(query, _tokens(query), now).whole()
+    return _Parser(query, now, saved).whole()
+
+
+def saved_in(query: str) -> tuple[str, ...]:
+    """The saved searches that a query names itself, in its order; raises QueryError."""
+    return tuple(dict.fromkeys(name for _start, _end, name in _named(query)))
+
+
+def renamed(query: str, old: str, new: str) -> str:
+    """The query with `saved:new` wherever it says `saved:old`; raises QueryError."""
+    for start, end, name in reversed(_named(query)):
+        if name == old:
+            query = query[:start] + new + query[end:]
+    return query
+
+
+def _named(query: str) -> list[tuple[int, int, str]]:
+    """From where to where a query names saved searches, and which."""
+    tokens = _tokens(query)
+    found = []
+    for field, value in pairwise(tokens):
+        if (field.kind, field.value) == ("field", "saved") and value.kind in ("word", "phrase"):
+            quotes = 2 * (value.kind == "phrase")
+            start = value.column - 1
+            found.append((start, start + len(value.value) + quotes, clean(value.value).strip()))
+    return found
 
 
 def everything_of(nodes: Iterable[Node]) -> Node:
@@ -274,10 +306,12 @@ def _word(word: str, column: int) -> _Token:
 class _Parser:
     """Recursive descent over the tokens."""
 
-    def __init__(self, query: str, tokens: list[_Token], now: datetime) -> None:
+    def __init__(self, query: str, now: datetime, saved: Saved, inside: tuple[str, ...] = ()) -> None:
         self.query = query
-        self.tokens = tokens
+        self.tokens = _tokens(query)
         self.now = now
+        self.saved = saved
+        self.inside = inside  # the saved searches that this query stands in
         self.at = 0
         self.words = 0
         self.depth = 0
@@ -333,7 +367,11 @@ class _Parser:
             return self.group(token)
         self.words += 1
         if self.words > MAX_WORDS:
-            raise self.error(f"The query has more than {MAX_WORDS} words; the next one is in column {{}}.", token)
+            raise _TooMuch(
+                f"The query has more than {MAX_WORDS} words; the next one is in column {token.column}.",
+                self.query,
+                token.column,
+            )
         if token.kind == "field":
             return self.field(token)
         return Text(self.needle(token))
@@ -341,7 +379,9 @@ class _Parser:
     def deeper(self, token: _Token) -> None:
         self.depth += 1
         if self.depth > MAX_DEPTH:
-            raise self.error(f"More than {MAX_DEPTH} brackets are open in column {{}}.", token)
+            raise _TooMuch(
+                f"More than {MAX_DEPTH} brackets are open in column {token.column}.", self.query, token.column
+            )
 
     def group(self, opening: _Token) -> Node:
         self.deeper(opening)
@@ -376,7 +416,31 @@ class _Parser:
             return Text(self.needle(value), title=True)
         if name in ("since", "until"):
             return self.date(name, value)
+        if name == "saved":
+            return self.looked_up(value)
         return self.property(name, value)
+
+    def looked_up(self, value: _Token) -> Node:
+        """The tree of a saved search; its words count as if they were written out here."""
+        name, known = clean(value.value).strip(), self.saved()
+        if name not in known:
+            raise QueryError(no_saved(name, known), self.query, value.column)
+        if name in self.inside:
+            raise QueryError(f"The saved search {name} would stand in itself.", self.query, value.column)
+        self.deeper(value)
+        try:
+            inner = _Parser(known[name], self.now, self.saved, (*self.inside, name))
+            inner.words, inner.depth = self.words, self.depth
+            tree = inner.whole()
+        except _TooMuch as error:
+            why = f"With the saved search {name} the query has more than {MAX_WORDS} words or {MAX_DEPTH} brackets."
+            raise _TooMuch(why, self.query, value.column) from error
+        except QueryError as error:
+            why = str(error) if isinstance(error, _Unreadable) else f"The saved search {name} cannot be read: {error}"
+            raise _Unreadable(why, self.query, value.column) from error
+        self.depth -= 1
+        self.words = inner.words
+        return tree
 
     def property(self, name: str, value: _Token) -> Node:
         text = self.needle(value).strip()
@@ -397,7 +461,25 @@ class _Parser:
         return Since(start) if name == "since" else Until(end)
 
 
+class _TooMuch(QueryError):
+    """The query is longer or deeper than is taken."""
+
+
+class _Unreadable(QueryError):
+    """A mistake inside a saved search, said already."""
+
+
+def no_saved(name: str, known: Mapping[str, str]) -> str:
+    """That there is no saved search of a name, and which one may be meant."""
+    folded = {one.casefold(): one for one in known}
+    near = get_close_matches(name.casefold(), folded, 1)
+    if near:
+        return f"There is no saved search {name!r}; did you mean {folded[near[0]]}?"
+    return f"There is no saved search {name!r}; `aggregator saved list` names those there are."
+
+
 _EXAMPLES = {
+    "saved": "saved:methane",
     "title": "title:甲烷",
     "outlet": "outlet:BBC",
     "feed": "feed:bbc-chinese",

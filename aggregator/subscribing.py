@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from functools import partial
 
 import sqlalchemy as sa
 
@@ -11,7 +12,7 @@ from aggregator.delivery import NO_LINKS
 from aggregator.errors import MailError, UsageError
 from aggregator.letters import Desk
 from aggregator.mail import Outcome
-from aggregator.store import outbox, subscribers
+from aggregator.store import outbox, search, subscribers
 from aggregator.store.subscribers import ACTIVE, UNCONFIRMED, UNSUBSCRIBED, Subscriber, Wants
 
 
@@ -26,10 +27,10 @@ def subscribe(
     """
     to = mail.address(address)
     plan = schedule.read(schedule_text)
-    letters.wanted(wants, now)
     slot = schedule.last_until(plan, timezone, now)
     since = schedule.last_until(plan, timezone, slot - timedelta(seconds=1)) if slot == now else slot
     with desk.archive.writing(durable=True) as connection:
+        letters.wanted(wants, now, partial(search.saved, connection))
         before = subscribers.find(connection, to)
         if before is not None and before.state not in (UNSUBSCRIBED, UNCONFIRMED):
             raise UsageError(

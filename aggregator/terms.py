@@ -69,8 +69,12 @@ def holds(title: str, text: str | None, needle: str, traditional: object) -> boo
     raw = title if text is None else f"{title}\n{text}"
     if traditional:
         raw = simplified(raw)
-    # Chinese has no case, and lower case makes no Chinese of anything else.
-    return needle in (raw if min(needle) > "\u2e7f" and needle.upper() == needle else raw.lower())
+    return needle in (raw if is_plain(needle) else raw.lower())
+
+
+def is_plain(needle: str) -> bool:
+    """Whether case does not matter: Chinese has none, and lower case makes no Chinese of anything else."""
+    return min(needle) > "\u2e7f" and needle.upper() == needle
 
 
 def sign(char: str) -> str:
@@ -190,6 +194,8 @@ def asked(needle: str) -> Asked:
             asked_words.append(_asked_word(piece, left=run.start() > 0, right=run.end() < len(needle)))
         elif len(piece) > 1:
             found.extend(dict.fromkeys(map(add, piece, piece[1:])))
+            if run.end() < len(needle) and piece[-1] not in FREQUENT:
+                found.append(piece[-1])  # the run ends here in the text too
         elif piece in FREQUENT or (run.end() < len(needle)):
             found.append(piece)
         else:

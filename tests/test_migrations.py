@@ -20,14 +20,16 @@ from aggregator.store import maintenance, search, views
 from aggregator.store.archive import Archive
 from aggregator.store.schema import HEAD, feed, metadata
 
+pytestmark = pytest.mark.databases("sqlite")  # what a file and its copies go through
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 
-# A second migration as it might come one day: a table, a column, and rows that are moved.
+# A further migration as it might come one day: a table, a column, and rows that are moved.
+LATER = f"{int(HEAD) + 1:04}"
 NEXT = f"""
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
+revision = "{LATER}"
 down_revision = "{HEAD}"
 
 
@@ -48,7 +50,7 @@ from aggregator.store import archive
 
 path, versions, number = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
 archive.migrations_folder = lambda: versions
-archive.HEAD = "0002"
+archive.HEAD = sys.argv[4]
 left = [number]
 
 @sa.event.listens_for(sa.Engine, "before_cursor_execute")
@@ -66,7 +68,7 @@ def versions(tmp_path: Path) -> Path:
     """The migrations, and one more."""
     folder = tmp_path / "migrations"
     shutil.copytree(module.migrations_folder(), folder, ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "versions" / "0002_one_more.py").write_text(NEXT)
+    (folder / "versions" / f"{LATER}_one_more.py").write_text(NEXT)
     return folder
 
 
@@ -86,12 +88,12 @@ def test_a_kill_at_any_statement_can_go_on(
 ) -> None:
     """After each kill the archive is whole, stands before or after the migration, and the next writer upgrades it."""
     monkeypatch.setattr(module, "migrations_folder", lambda: versions)
-    monkeypatch.setattr(module, "HEAD", "0002")
+    monkeypatch.setattr(module, "HEAD", LATER)
     kills = 0
     for number in range(1, 60, 3):
         path = tmp_path / f"{number}.db"
         shutil.copy(old, path)
-        done = subprocess.run([sys.executable, "-c", KILLED, path, versions, str(number)], check=False)
+        done = subprocess.run([sys.executable, "-c", KILLED, path, versions, str(number), LATER], check=False)
         if done.returncode == 0:
             break
         assert done.returncode == -signal.SIGKILL
@@ -101,7 +103,7 @@ def test_a_kill_at_any_statement_can_go_on(
             stands = connection.execute("SELECT version_num FROM alembic_version").fetchall()
             tables = connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'extra'").fetchone()[0]
         connection.close()
-        assert (stands, tables) in (([(HEAD,)], 0), ([("0002",)], 1))
+        assert (stands, tables) in (([(HEAD,)], 0), ([(LATER,)], 1))
         archive = Archive.open(str(path), write=True)
         with archive.reading() as reading:
             assert reading.exec_driver_sql("SELECT id, colour FROM feed").fetchall() == [("front", "red")]
@@ -113,9 +115,9 @@ def test_a_kill_at_any_statement_can_go_on(
 def test_an_upgrade_leaves_a_copy(old: Path, versions: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It holds what was there before, and can be restored."""
     monkeypatch.setattr(module, "migrations_folder", lambda: versions)
-    monkeypatch.setattr(module, "HEAD", "0002")
+    monkeypatch.setattr(module, "HEAD", LATER)
     Archive.open(str(old), write=True).close()
-    copy = old.with_name("old.db.before-0002")
+    copy = old.with_name(f"old.db.before-{LATER}")
     with sqlite3.connect(copy) as connection:
         assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [(HEAD,)]
         assert connection.execute("SELECT title FROM feed").fetchall() == [("头版",)]
@@ -223,3 +225,6 @@ def test_every_released_schema_opens(dump: Path, tmp_path: Path, command) -> Non
     assert (checked.returncode, checked.stderr) == (0, "")
     assert "阳光之乡" in command(*where, "search", "甲烷", "--format", "json").stdout
     assert "sunnylands-2023" in command(*where, "export", "--format", "jsonl", "--out", "-").stdout
+    if dump.stem >= "0002":
+        assert "阳光之乡" in command(*where, "search", "saved:methane", "--format", "json").stdout
+    assert command(*where, "search", "甲烷", "--save", "other").returncode == 0

@@ -27,10 +27,10 @@ TEXTS = [
 
 
 @pytest.fixture(scope="module")
-def archive(tmp_path_factory):
-    """An archive of four articles on disk."""
-    path = tmp_path_factory.mktemp("archive") / "news.db"
-    opened = Archive.open(str(path), write=True)
+def archive(lasting_place):
+    """An archive of four articles."""
+    path = lasting_place("news")
+    opened = Archive.open(path, write=True)
     made = [
         (
             Article(
@@ -59,7 +59,7 @@ def run(archive):
     """Run the command; its output."""
 
     def run(*words: str):
-        return CliRunner().invoke(cli, ["--archive", str(archive), "search", *words], catch_exceptions=False)
+        return CliRunner().invoke(cli, ["--archive", archive, "search", *words], catch_exceptions=False)
 
     return run
 
@@ -133,3 +133,17 @@ def test_mistakes_are_usage_errors(run):
     result = run("甲烷", "--formt", "csv")
     assert result.exit_code == 2
     assert "--format" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("day", "expected"),
+    [("2023-11-02", [2, 1]), ("2023-11", [4, 3, 2, 1]), ("2023", [4, 3, 2, 1]), ("2023-11-02T00:00", [1])],
+)
+def test_until_names_the_last_day(run, archive, day, expected):
+    """As an option and in a query, in searches and in every other listing; an instant is an instant."""
+    assert ids(run("--until", day, "--format", "jsonl")) == expected
+    assert ids(run(f"until:{day}", "--format", "jsonl")) == expected
+    where = ("--archive", str(archive))
+    for words in (("export", "--format", "jsonl", "--out", "-", "--until", day), ("stats", "--until", day, "--format", "jsonl")):  # fmt: skip
+        lines = CliRunner().invoke(cli, [*where, *words], catch_exceptions=False).stdout.splitlines()
+        assert len(lines) == len(expected) or json.loads(lines[0])["articles"] == len(expected)

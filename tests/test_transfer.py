@@ -17,6 +17,7 @@ from aggregator.store import articles, maintenance, search, tags, transfer
 from aggregator.store.archive import Archive
 from aggregator.store.schema import article
 
+pytestmark = pytest.mark.databases("postgresql")  # each test has both
 NOW = datetime(2026, 11, 21, 12, 0, 0, 123456, tzinfo=UTC)
 
 
@@ -104,7 +105,7 @@ def test_an_interrupted_copy_goes_on(source: Archive, postgres, tmp_path: Path, 
     with source.writing() as connection:
         connection.execute(sa.update(article).where(article.c.id == 3).values(outlet="别家"))
         connection.execute(sa.delete(article).where(article.c.id == 11))
-        search.rebuild(connection)
+    maintenance.reindex(source, silent)
     target, again = Archive.target(place), []
     found = transfer.copy(source, target, again.append)
     assert any(line.startswith("article:") and "there already" in line for line in again)

@@ -9,10 +9,14 @@ import os
 import sys
 import threading
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 import click
 
 from aggregator.errors import AggregatorError, QueryError
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 INTERRUPTED = 130
 """As a shell says it of Ctrl-C: 128 and the signal's number."""
@@ -22,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("daemon:run", "Run the daemon: poll every feed at its interval until told to stop."),
     "poll": ("poll:poll", "Poll all feeds, or those named, once and now."),
     "search": ("search:search", "Find articles by words, phrases, clauses and dates."),
+    "saved": ("saved:saved", "List, show, rename and remove the searches kept by search --save."),
     "show": ("show:show", "Show one article, its evidence and its revisions."),
     "stories": ("stories:stories", "List the stories: articles on one event."),
     "story": ("stories:story", "Show one story, its outlets side by side."),
@@ -43,6 +48,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "browse": ("browse:browse", "Open the archive in a web browser, read-only, with SQL."),
     "archive": ("archive:archive", "Upgrade, check, back up and repair the archive."),
     "service": ("service:service", "Print the systemd unit that keeps the daemon running."),
+    "completion": ("complete:completion", "Make bash, zsh or fish complete commands, options and values."),
     "doctor": ("doctor:doctor", "Check the whole set-up and say what to do."),
 }
 
@@ -61,6 +67,15 @@ class LazyGroup(click.Group):
         module, attribute = COMMANDS[name][0].split(":")
         found: click.Command = getattr(import_module(f"aggregator.cli.{module}"), attribute)
         return found
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The commands from the table, so that a press of Tab imports none of them."""
+        from click.shell_completion import CompletionItem
+
+        named = [
+            CompletionItem(name, help=line) for name, (_where, line) in COMMANDS.items() if name.startswith(incomplete)
+        ]
+        return named if incomplete[:1] != "-" else click.Command.shell_complete(self, ctx, incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list of commands from the table alone."""
@@ -88,17 +103,22 @@ class LazyGroup(click.Group):
 @click.option("--archive", metavar="PATH|URL", help="The archive: a file or postgresql://…  [AGGREGATOR_ARCHIVE]")
 @click.option("--feeds", metavar="FILE", help="The list of feeds.  [AGGREGATOR_FEEDS]")
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", help="How log lines look.")
+@click.option("--no-pager", is_flag=True, help="Print long lists at once.  [PAGER=]")
 @click.version_option(package_name="aggregator", message="%(prog)s %(version)s")
 @click.pass_context
-def cli(ctx: click.Context, archive: str | None, feeds: str | None, log_format: str) -> None:
+def cli(ctx: click.Context, /, archive: str | None, feeds: str | None, log_format: str, *, no_pager: bool) -> None:
     """Monitor the news: which clause of an agreement the press talks about, in whose words, and who copied whom."""
     from aggregator.app import App
 
+    if no_pager:
+        os.environ["PAGER"] = ""
     ctx.obj = App(archive_url=archive, feeds_file=feeds, log_format=log_format)
 
 
 def main(args: list[str] | None = None) -> None:
     """Run a command line and leave with its exit status: 0 done, 1 the work failed, 2 wrong usage."""
+    if "_AGGREGATOR_COMPLETE" in os.environ:
+        import_module("aggregator.cli.complete")
     _leave(_status(args))
 
 

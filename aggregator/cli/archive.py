@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from aggregator.app import App
+from aggregator.cli import complete
 from aggregator.errors import UsageError
 
 
@@ -99,20 +100,22 @@ def restore(app: App, source: Path) -> None:
 
 
 @archive.command(epilog="Example:\n\n  aggregator archive reindex")
+@click.option("--anew", is_flag=True, help="From the beginning, although an interrupted one could go on.")
 @click.pass_obj
-def reindex(app: App) -> None:
-    """Build the search index again from the articles.
+def reindex(app: App, *, anew: bool) -> None:
+    """Build the search index again from the articles, beside the one in use, which answers meanwhile.
 
-    It is one transaction: an interrupted one leaves the index as it was.
+    An interrupted one goes on where it was when the command is given again.
     """
-    from aggregator.cli.progress import progress
+    from aggregator.cli.progress import interruptible, progress
     from aggregator.store import maintenance, numbers
 
     archive = app.archive(write=True)
     with archive.reading() as connection:
         total = numbers.totals(connection).articles
-    with progress("indexing", total) as advance:
-        maintenance.reindex(archive, click.echo, lambda done: advance(done, f"of {total}"))
+    stopped = "the index in use is as it was; `aggregator archive reindex` goes on from here"
+    with interruptible(stopped), progress("indexing", total) as advance:
+        maintenance.reindex(archive, click.echo, lambda done: advance(done, f"of {total}"), anew=anew)
 
 
 @archive.command(
@@ -122,7 +125,13 @@ def reindex(app: App) -> None:
 @click.option(
     "--before", metavar="DATE|AGE", required=True, help="Articles first seen before 2024-01-01, or 730d ago."
 )
-@click.option("--outlet", metavar="NAME", multiple=True, help="Of this outlet only; may be given more than once.")
+@click.option(
+    "--outlet",
+    shell_complete=complete.outlets,
+    metavar="NAME",
+    multiple=True,
+    help="Of this outlet only; may be given more than once.",
+)
 @click.option("--dry-run", is_flag=True, help="Only say how many would go.")
 @click.pass_obj
 def prune(app: App, before: str, outlet: tuple[str, ...], *, dry_run: bool) -> None:
@@ -132,13 +141,13 @@ def prune(app: App, before: str, outlet: tuple[str, ...], *, dry_run: bool) -> N
     size; the room in it is used again.
     """
     from aggregator.app import now
-    from aggregator.cli.filters import moment as read
+    from aggregator.cli.filters import starting
     from aggregator.pruning import pruned
     from aggregator.store import prune as pruning
     from aggregator.store.prune import Wish
 
     at = now()
-    before_what = read(before, at)
+    before_what = starting(before, at)
     if before_what is None or before_what > at:
         raise UsageError("--before must be in the past, such as 730d or 2024-01-01")
     wish = Wish(before_what, outlet)

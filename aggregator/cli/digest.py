@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from aggregator.cli.filters import moment
+from aggregator.cli import complete
+from aggregator.cli.filters import ending, starting
 from aggregator.cli.subscribers import LANGUAGE, TIMEZONE, found, opened, wants_of, wants_options, zone_of
 from aggregator.errors import UsageError
 
@@ -34,12 +35,12 @@ def digest() -> None:
     epilog="Examples:\n\n  aggregator digest preview --agreement glasgow-2021 --since 7d --out today.html"
     "\n\n  aggregator digest preview desk@example.org --out today.eml"
 )
-@click.argument("address", required=False)
+@click.argument("address", shell_complete=complete.addresses, required=False)
 @wants_options
 @LANGUAGE
 @TIMEZONE
 @click.option("--since", metavar="DATE", help="The period's start: 2023-11-01, 7d. Default: since the last digest.")
-@click.option("--until", metavar="DATE", help="Its end. Default: now.")
+@click.option("--until", metavar="DATE", help="Its last day: 2023-11-30, 2023-11. Default: now.")
 @click.option("--all", "everything", is_flag=True, help="Without the size limit of a mail.")
 @OUT
 @click.pass_obj
@@ -63,7 +64,7 @@ def preview(
         desk = replace(usual, limit=1 << 40) if everything else usual
         with desk.archive.reading() as connection:
             one = found(connection, address) if address else _anybody(connection, wants, language, zone, now)
-        _value, _subject, data = looking.preview(desk, one, now, moment(since, now), moment(until, now))
+        _value, _subject, data = looking.preview(desk, one, now, starting(since, now), ending(until, now))
     _show(data, out)
 
 
@@ -104,7 +105,7 @@ def _part(data: bytes, subtype: str) -> str:
 @digest.command(
     epilog="Examples:\n\n  aggregator digest send --test me@example.org\n\n  aggregator digest send --dry-run"
 )
-@click.argument("address", required=False)
+@click.argument("address", shell_complete=complete.addresses, required=False)
 @click.option("--now", "at_once", is_flag=True, help="Whatever the hour: everybody, or ADDRESS alone.")
 @click.option("--dry-run", is_flag=True, help="Say who would get what, and send nothing.")
 @click.option("--test", metavar="ADDRESS", help="Send one test mail to this address.")
@@ -191,7 +192,7 @@ def _report(done: Delivered, form: str) -> None:
 
 
 @digest.command()
-@click.argument("address", required=False)
+@click.argument("address", shell_complete=complete.addresses, required=False)
 @click.option("--limit", type=click.IntRange(min=1), default=20, metavar="N")
 @FORMAT
 @click.pass_obj

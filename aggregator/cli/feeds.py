@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from aggregator.cli import complete
 from aggregator.errors import AggregatorError, FeedError, SettingsError, UsageError
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def feeds() -> None:
 
 
 @feeds.command("list", epilog="Examples:\n\n  aggregator feeds list\n\n  aggregator feeds list --format json")
-@click.argument("feed", nargs=-1)
+@click.argument("feed", shell_complete=complete.feeds, nargs=-1)
 @_format
 @click.pass_obj
 def list_(app: App, feed: tuple[str, ...], form: str) -> None:
@@ -48,7 +49,7 @@ def list_(app: App, feed: tuple[str, ...], form: str) -> None:
 
 
 @feeds.command(epilog="Examples:\n\n  aggregator feeds check\n\n  aggregator feeds check voa-chinese")
-@click.argument("feed", nargs=-1)
+@click.argument("feed", shell_complete=complete.feeds, nargs=-1)
 @_format
 @click.pass_obj
 def check(app: App, feed: tuple[str, ...], form: str) -> None:
@@ -227,7 +228,7 @@ def _found(app: App, url: str) -> tuple[str, str | None]:
 
 
 @feeds.command(epilog="Example:\n\n  aggregator feeds remove sina-finance-china")
-@click.argument("feed", nargs=-1, required=True)
+@click.argument("feed", shell_complete=complete.feeds, nargs=-1, required=True)
 @click.pass_obj
 def remove(app: App, feed: tuple[str, ...]) -> None:
     """Remove feeds from feeds.yaml, by id or address; their articles stay."""

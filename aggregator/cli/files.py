@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from aggregator.cli.filters import filter_options
+from aggregator.cli.filters import QUERY, filter_options
 from aggregator.errors import UsageError
 
 if TYPE_CHECKING:
@@ -32,10 +32,12 @@ def import_(app: App, path: tuple[Path, ...]) -> None:
     twice, so an interrupted one is resumed by starting it again.
     """
     from aggregator import importing
+    from aggregator.cli.progress import interruptible
     from aggregator.cli.progress import progress as progress_bar
 
     progress, refused = importing.Progress(), 0
-    with app.parts() as parts, progress_bar("importing") as advance:
+    stopped = "what was counted is kept; the same command goes on from there"
+    with interruptible(stopped), app.parts() as parts, progress_bar("importing") as advance:
         for progress in importing.take_files(path, parts):
             refused += len(progress.refused)
             for line in progress.refused:
@@ -54,6 +56,7 @@ def import_(app: App, path: tuple[Path, ...]) -> None:
     epilog="Examples:\n\n  aggregator export --format hexo --out site/source/_posts\n\n"
     "  aggregator export --format jsonl --since 7d --out -\n\n"
     "  aggregator export --format atom --clause sunnylands-2023/10 --out methane.atom\n\n"
+    "  aggregator export --format csv --query saved:methane --out methane.csv\n\n"
     "  aggregator export --format opml --out feeds.opml"
 )
 @filter_options
@@ -61,7 +64,7 @@ def import_(app: App, path: tuple[Path, ...]) -> None:
     "--format", "form", type=click.Choice([*DIALECTS, *TABLES, *OTHERS]), required=True, help="How to write."
 )
 @click.option("--out", required=True, metavar="DIR|FILE|-", help="A folder for dialects; a file or - for the others.")
-@click.option("--query", default="", metavar="QUERY", help="Only what `aggregator search QUERY` finds.")
+@QUERY
 @click.option("--with-meta", is_flag=True, help="Dialects: add link and clauses to the head.")
 @click.option("--revisions", is_flag=True, help="Write the replaced texts too.")
 @click.pass_obj
@@ -128,7 +131,7 @@ def _selected(
             from aggregator.publishing import asked
 
             most = sys.maxsize >> 1
-            hits = search.find(connection, asked(query, chosen, now()), limit=most, candidates=most).ids
+            hits = search.find(connection, asked(connection, query, chosen, now()), limit=most, candidates=most).ids
             every = articles.fetch(connection, sorted(hits))
         else:
             every = articles.every(connection, condition(chosen))

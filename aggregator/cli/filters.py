@@ -2,24 +2,46 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, TypeVar
 
 import click
 
+from aggregator.cli import complete
 from aggregator.errors import UsageError
+from aggregator.query import span
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+SINCE = click.option("--since", metavar="DATE", help="Published on or after: 2023-11-01, 2023-11, 7d, 12h.")
+UNTIL = click.option("--until", metavar="DATE", help="Published before the end of: 2023-11-30, 2023-11, 2023.")
+QUERY = click.option(
+    "--query",
+    shell_complete=complete.query,
+    default="",
+    metavar="QUERY",
+    help="Only what `aggregator search QUERY` finds.",
+)
 OPTIONS = (
-    click.option("--agreement", multiple=True, metavar="ID", help="Only articles that identify this agreement."),
-    click.option("--clause", multiple=True, metavar="ID", help="Only articles that discuss this clause."),
-    click.option("--outlet", multiple=True, metavar="NAME", help="Only this outlet."),
+    click.option(
+        "--agreement",
+        multiple=True,
+        shell_complete=complete.agreements,
+        metavar="ID",
+        help="Only articles that identify this agreement.",
+    ),
+    click.option(
+        "--clause",
+        multiple=True,
+        shell_complete=complete.clauses,
+        metavar="ID",
+        help="Only articles that discuss this clause.",
+    ),
+    click.option("--outlet", multiple=True, shell_complete=complete.outlets, metavar="NAME", help="Only this outlet."),
     click.option("--lang", type=click.Choice(["zh", "en"]), help="Only this language."),
-    click.option("--since", metavar="DATE", help="Published on or after: 2023-11-01, 2023-11-01T08:00, 7d, 12h."),
-    click.option("--until", metavar="DATE", help="Published before."),
+    SINCE,
+    UNTIL,
     click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most so many."),
 )
 
@@ -31,15 +53,20 @@ def filter_options(command: F) -> F:
     return command
 
 
-def moment(text: str | None, now: datetime) -> datetime | None:
-    """A date, an instant or an age (`7d`, `12h`, `2w`) before now; naive ones are UTC. Raises UsageError."""
-    if text is None:
-        return None
-    if age := re.fullmatch(r"(\d{1,5})([hdw])", text.strip()):
-        units = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
-        return now - int(age[1]) * units[age[2]]
+def starting(text: str | None, now: datetime) -> datetime | None:
+    """The first instant of a day, month or year, an instant or an age before now, as in queries. Raises UsageError."""
+    return _span(text, now)[0] if text else None
+
+
+def ending(text: str | None, now: datetime) -> datetime | None:
+    """The end of a day, month or year (the next one's first instant), an instant or an age. Raises UsageError."""
+    return _span(text, now)[1] if text else None
+
+
+def _span(text: str, now: datetime) -> tuple[datetime, datetime]:
     try:
-        found = datetime.fromisoformat(text.strip())
+        return span(text.strip(), now)
     except ValueError:
-        raise UsageError(f"{text!r} is not a date; write 2023-11-01, 2023-11-01T08:00 or an age such as 7d") from None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+        raise UsageError(
+            f"{text!r} is not a date; write 2023-11-01, 2023-11, 2023-11-01T08:00 or an age such as 7d"
+        ) from None

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from aggregator.cli import output
-from aggregator.cli.filters import filter_options, moment
+from aggregator.cli import complete, output
+from aggregator.cli.filters import QUERY, SINCE, UNTIL, ending, filter_options, starting
 from aggregator.errors import UsageError
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ out_option = click.option(
 
 @click.command(epilog="Examples:\n\n  aggregator stats\n\n  aggregator stats --by clause --by week --since 90d")
 @filter_options
+@QUERY
 @click.option("--by", multiple=True, type=click.Choice(DIMENSIONS), help="What to count by; may be given again.")
 @form_option
 @click.pass_obj
@@ -102,12 +103,19 @@ def _blocks(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     "  aggregator coverage --agreement sunnylands-2023 --by week --since 90d --format csv\n\n"
     "  aggregator coverage --agreement glasgow-2021 --out coverage.png"
 )
-@click.option("--agreement", required=True, metavar="ID", help="The agreement whose clauses are the rows.")
+@click.option(
+    "--agreement",
+    required=True,
+    shell_complete=complete.agreements,
+    metavar="ID",
+    help="The agreement whose clauses are the rows.",
+)
 @click.option("--by", type=click.Choice(["outlet", "week", "month"]), default="outlet", help="What the columns are.")
-@click.option("--outlet", multiple=True, metavar="NAME", help="Only this outlet.")
+@click.option("--outlet", multiple=True, shell_complete=complete.outlets, metavar="NAME", help="Only this outlet.")
 @click.option("--lang", type=click.Choice(["zh", "en"]), help="Only this language.")
-@click.option("--since", metavar="DATE", help="Published on or after: 2023-11-01, 90d.")
-@click.option("--until", metavar="DATE", help="Published before.")
+@SINCE
+@UNTIL
+@QUERY
 @form_option
 @out_option
 @click.pass_obj
@@ -177,12 +185,13 @@ def _matrix_rows(found: Matrix) -> Iterator[dict[str, Any]]:
     "  aggregator timeline glasgow-2021 --by month --format csv\n\n"
     "  aggregator timeline sunnylands-2023/10 --out methane.svg"
 )
-@click.argument("subject", metavar="CLAUSE|AGREEMENT")
+@click.argument("subject", shell_complete=complete.subjects, metavar="CLAUSE|AGREEMENT")
 @click.option("--by", type=click.Choice(["day", "week", "month", "year"]), help="The step; one that fits by itself.")
-@click.option("--outlet", multiple=True, metavar="NAME", help="Only this outlet.")
+@click.option("--outlet", multiple=True, shell_complete=complete.outlets, metavar="NAME", help="Only this outlet.")
 @click.option("--lang", type=click.Choice(["zh", "en"]), help="Only this language.")
-@click.option("--since", metavar="DATE", help="Published on or after: 2023-11-01, 90d.")
-@click.option("--until", metavar="DATE", help="Published before.")
+@SINCE
+@UNTIL
+@QUERY
 @form_option
 @out_option
 @click.pass_obj
@@ -298,7 +307,7 @@ def _side(side: Side, names: Mapping[str, str]) -> Iterator[str]:
 def reading(app: App, given: Mapping[str, Any]) -> Iterator[tuple[sa.Connection, Catalogue, Filters]]:
     """A view of the archive, the catalogue, and the filters of a command line."""
     with app.archive().reading() as connection:
-        yield connection, catalogue_of(app), filters_of(given)
+        yield connection, catalogue_of(app), narrowed_to(connection, given)
 
 
 def catalogue_of(app: App) -> Catalogue:
@@ -306,6 +315,14 @@ def catalogue_of(app: App) -> Catalogue:
     from aggregator import catalogue
 
     return catalogue.load(app.settings.agreements)
+
+
+def narrowed_to(connection: sa.Connection, given: Mapping[str, Any]) -> Filters:
+    """As `filters_of`, and only what `--query` finds; raises QueryError."""
+    from aggregator import publishing
+    from aggregator.app import now
+
+    return publishing.found_by(connection, given.get("query") or "", filters_of(given), now())
 
 
 def filters_of(given: Mapping[str, Any]) -> Filters:
@@ -318,8 +335,8 @@ def filters_of(given: Mapping[str, Any]) -> Filters:
         tuple(given.get("clause") or ()),
         tuple(given.get("outlet") or ()),
         given.get("lang"),
-        moment(given.get("since"), now()),
-        moment(given.get("until"), now()),
+        starting(given.get("since"), now()),
+        ending(given.get("until"), now()),
     )
 
 

@@ -10,12 +10,13 @@ from dataclasses import asdict
 import click
 
 from aggregator.app import App
+from aggregator.cli import complete
 from aggregator.errors import UsageError
 from aggregator.model import Feed, PollReport, PollStatus
 
 
 @click.command(epilog="Examples:\n\n  aggregator poll\n\n  aggregator poll voa-chinese --format json")
-@click.argument("feed", nargs=-1)
+@click.argument("feed", shell_complete=complete.feeds, nargs=-1)
 @click.option("--force", is_flag=True, help="Ask feeds too that told us to wait (Retry-After).")
 @click.option(
     "--format", "form", type=click.Choice(["table", "json", "jsonl", "csv"]), default="table", help="How to print."

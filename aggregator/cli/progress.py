@@ -6,8 +6,20 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import click
+
 Advance = Callable[[float, str], object]
 """Told how many are done, and a word on them."""
+
+
+@contextmanager
+def interruptible(sentence: str) -> Iterator[None]:
+    """Say on Ctrl-C how things stand; the command then ends with 130, as it does of itself."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        click.echo(f"aggregator: stopped; {sentence}", err=True)
+        raise
 
 
 @contextmanager

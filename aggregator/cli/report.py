@@ -8,24 +8,29 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from aggregator.cli.filters import filter_options
+from aggregator.cli.filters import QUERY, filter_options
 
 if TYPE_CHECKING:
     from aggregator.app import App
 
+USUAL = "Climate agreements in the news"
+"""The title, with the query where there is one."""
+
 
 @click.command(
     epilog="Examples:\n\n  aggregator report --since 30d --out report.html\n\n"
-    "  aggregator report --agreement sunnylands-2023 --since 2023-11-01 --until 2024-02-01 --out report.html"
+    "  aggregator report --agreement sunnylands-2023 --since 2023-11-01 --until 2024-01-31 --out report.html\n\n"
+    "  aggregator report --query saved:methane --title Methane --out methane.html"
 )
 @filter_options
-@click.option("--title", default="Climate agreements in the news", help="What stands at the top.")
+@QUERY
+@click.option("--title", help="What stands at the top.")
 @click.option("--out", required=True, metavar="FILE|-", help="Where the page goes; - is standard output.")
 @click.option(
     "--png", type=click.Path(path_type=Path), metavar="DIR", help="Also the figures, as pictures for slides."
 )
 @click.pass_obj
-def report(app: App, /, title: str, out: str, png: Path | None, **filters: Any) -> None:
+def report(app: App, /, title: str | None, out: str, png: Path | None, **filters: Any) -> None:
     """Write a report: who covers which clause and when, in whose words, stories side by side, the health of the feeds.
 
     The page needs no network and opens from disk; it can be printed and read on a phone. Without --since it tells of
@@ -33,16 +38,18 @@ def report(app: App, /, title: str, out: str, png: Path | None, **filters: Any) 
     """
     from aggregator import files, publishing
     from aggregator.app import now
-    from aggregator.cli.numbers import catalogue_of, filters_of
-    from aggregator.cli.progress import progress
+    from aggregator.cli.numbers import catalogue_of, narrowed_to
+    from aggregator.cli.progress import interruptible, progress
     from aggregator.report.page import page
 
-    at, chosen, catalogue, archive = now(), filters_of(filters), catalogue_of(app), app.archive()
-    with archive.reading() as connection, progress("reporting") as advance:
+    at, catalogue, archive = now(), catalogue_of(app), app.archive()
+    stopped = interruptible(f"nothing was written, {out} is as it was")
+    with stopped, archive.reading() as connection, progress("reporting") as advance:
+        chosen = narrowed_to(connection, filters)
         found = publishing.report(
             connection,
             catalogue,
-            title=title,
+            title=title or USUAL + (f": {filters['query'].strip()}" if filters["query"].strip() else ""),
             archive=Path(archive.name).name,
             period=publishing.period_of(connection, chosen, at),
             now=at,

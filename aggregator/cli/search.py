@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import click
 
-from aggregator.cli import output
-from aggregator.cli.filters import filter_options, moment
+from aggregator.cli import complete, output
+from aggregator.cli.filters import ending, filter_options, starting
 from aggregator.errors import UsageError
 from aggregator.query import (
     And,
@@ -31,8 +31,10 @@ from aggregator.query import (
 )
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from aggregator.app import App
-    from aggregator.store.lookup import Found, Hit
+    from aggregator.store.paging import Found, Hit
 
 PAGE = 20
 CANDIDATES = 20_000
@@ -52,6 +54,12 @@ class _QueryCommand(click.Command):
                 raise click.NoSuchOption(name, possibilities=_near(name, known), ctx=ctx)
         return super().parse_args(ctx, args)
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """As click does; `-saved:` is a part of the query."""
+        if incomplete[:2].strip("-") and incomplete.startswith("-"):
+            return complete.query(ctx, self.params[0], incomplete)
+        return super().shell_complete(ctx, incomplete)
+
 
 def _near(name: str, known: set[str]) -> list[str]:
     from difflib import get_close_matches
@@ -64,6 +72,7 @@ def _near(name: str, known: set[str]) -> list[str]:
     context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]},
     epilog="""\b
 Words are ANDed; "exact phrase", OR, -not, ( ), title: outlet: feed: lang: clause: story: since: until:
+saved:NAME stands for a search that was saved with --save NAME.
 A word finds every text that holds it, in simplified or traditional characters, upper or lower case.
 
 \b
@@ -73,14 +82,23 @@ Examples:
   aggregator search '"joint statement" (methane OR 甲烷) lang:en' --rank
   aggregator search clause:sunnylands-2023/10 --format csv > methane.csv
   aggregator search 甲烷 --expand
+  aggregator search 甲烷 OR methane --save methane
+  aggregator search saved:methane lang:en since:7d
 """,
 )
-@click.argument("query", nargs=-1, type=click.UNPROCESSED)
+@click.argument("query", shell_complete=complete.query, nargs=-1, type=click.UNPROCESSED)
 @filter_options
 @click.option("--offset", type=click.IntRange(min=0), default=0, metavar="N", help="Pass over the first N.")
 @click.option("--rank", is_flag=True, help="Best matches first (BM25 over the newest 5,000) instead of newest first.")
 @click.option("--expand", is_flag=True, help="Also find the other names, in Chinese and English, of what you name.")
 @click.option("--plurals", is_flag=True, help="Also find the other number of English words: country, countries.")
+@click.option(
+    "--save",
+    shell_complete=complete.saved,
+    metavar="NAME",
+    help="Keep the query and filters; saved:NAME stands for them everywhere.",
+)
+@click.option("--replace", is_flag=True, help="With --save: in place of the search of that name.")
 @click.option("--format", "form", type=click.Choice(output.FORMATS), default="table", help="How to print.")
 @click.pass_obj
 def search(
@@ -89,10 +107,12 @@ def search(
     query: tuple[str, ...],
     form: str,
     offset: int,
+    save: str | None,
     *,
     rank: bool,
     expand: bool,
     plurals: bool,
+    replace: bool,
     **filters: Any,
 ) -> None:
     """Find articles by words, phrases, clauses and dates, newest first.
@@ -102,7 +122,17 @@ def search(
     from aggregator.app import now
 
     limit = filters["limit"] or (PAGE if form == "table" else sys.maxsize >> 1)
-    tree = everything_of([*([parse(" ".join(query), now())] if query else []), *_filters(filters, now())])
+    words = " ".join(query)
+    if save is not None:
+        if rank or expand or plurals:
+            raise UsageError(
+                "--rank, --expand and --plurals are not saved; write the other words with OR, and save those"
+            )
+        _save(app, save, _written(words, filters), replace=replace)
+    elif replace:
+        raise UsageError("--replace goes with --save NAME")
+    asked = [parse(words, now(), partial(_saved, app))] if query else []
+    tree = everything_of([*asked, *_filters(filters, now())])
     if tree == And(()):
         raise UsageError("there is nothing to look for; give a word, or a filter such as --since 7d")
     if plurals:
@@ -127,17 +157,44 @@ def _filters(filters: Mapping[str, Any], now: Any) -> list[Node]:
     ]
     if filters["lang"]:
         nodes.append(Field("lang", filters["lang"]))
-    if since := moment(filters["since"], now):
+    if since := starting(filters["since"], now):
         nodes.append(Since(since))
-    if until := moment(filters["until"], now):
+    if until := ending(filters["until"], now):
         nodes.append(Until(until))
     return nodes
 
 
+def _written(words: str, filters: Mapping[str, Any]) -> str:
+    """The query with the filters as parts of it."""
+    given = [
+        " OR ".join(f'{name}:"{value}"' for value in filters[name])
+        for name in ("agreement", "clause", "outlet")
+        if filters[name]
+    ]
+    given += [f'{name}:"{filters[name]}"' for name in ("lang", "since", "until") if filters[name]]
+    parts = [part for part in (words.strip(), *given) if part]
+    return parts[0] if len(parts) == 1 else " ".join(f"({one})" if " " in one else one for one in parts)
+
+
+def _save(app: App, name: str, query: str, *, replace: bool) -> None:
+    from aggregator.app import now
+    from aggregator.store import saved
+
+    with app.opened() as archive, archive.writing() as connection:
+        changed = saved.save(connection, name, query, now(), replace=replace)
+    click.echo(f"saved as {name}; saved:{name} finds it" if changed else f"{name} is saved already", err=True)
+
+
+def _saved(app: App) -> Mapping[str, str]:
+    with _reading(app) as index:
+        return index.saved()
+
+
 class _Index(Protocol):
-    """Where is searched; `lookup.find` and `lookup.hits` on a connection."""
+    """Where is searched; `lookup.find`, `lookup.hits` and `lookup.saved` on a connection."""
 
     find: Callable[..., Found]
+    saved: Callable[[], Mapping[str, str]]
     hits: Callable[[Sequence[int]], list[Hit]]
 
 
@@ -159,7 +216,11 @@ def _reading(app: App) -> Iterator[_Index]:
 
 
 def _at(module: Any, connection: Any) -> _Index:
-    found = SimpleNamespace(find=partial(module.find, connection), hits=partial(module.hits, connection))
+    found = SimpleNamespace(
+        find=partial(module.find, connection),
+        hits=partial(module.hits, connection),
+        saved=partial(module.saved, connection),
+    )
     return cast("_Index", found)
 
 
@@ -244,8 +305,9 @@ def _lines(hit: Hit, wanted: Sequence[Text]) -> Iterator[str]:
 
     room = output.columns()
     date = f"{hit.published or hit.first_seen:%Y-%m-%d}"
-    head = f"{hit.id:>6}  {date}{' ' if hit.published else '*'} {padded(output.line(hit.outlet), 14)}  "
-    title = fitted(output.line(hit.title), max(room - 37, 20))
+    outlet = min(14, max(room - 45, 4))
+    head = f"{hit.id:>6}  {date}{' ' if hit.published else '*'} {padded(output.line(hit.outlet), outlet)}  "
+    title = fitted(output.line(hit.title), max(room - 23 - outlet, 8))
     marked = output.marked(title, matches(title, _needles(wanted, title=True)), colour=_colour())
     yield output.dim(head) + marked
     piece = snippet(output.line(hit.text), _needles(wanted, title=False), max(room - 8, 20))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from aggregator.cli import output
-from aggregator.cli.filters import filter_options, moment
+from aggregator.cli.filters import QUERY, filter_options
 from aggregator.errors import UsageError
 
 if TYPE_CHECKING:
@@ -25,24 +25,17 @@ LEAST = 2
     epilog="Examples:\n\n  aggregator stories --since 7d\n\n  aggregator stories --agreement sunnylands-2023"
 )
 @filter_options
+@QUERY
 @click.option("--format", "form", type=FORMATS, default="table", help="How to print.")
 @click.pass_obj
 def stories(app: App, /, form: str, limit: int | None, **given: Any) -> None:
     """List the stories, the latest first: articles on one event, of which one at least passes the filters."""
-    from aggregator.app import now
+    from aggregator.cli.numbers import narrowed_to
     from aggregator.store import stories as store
     from aggregator.store.filters import Filters, condition
 
-    at = now()
-    filters = Filters(
-        agreements=given["agreement"],
-        clauses=given["clause"],
-        outlets=given["outlet"],
-        lang=given["lang"],
-        since=moment(given["since"], at),
-        until=moment(given["until"], at),
-    )
     with app.archive().reading() as connection:
+        filters = narrowed_to(connection, given)
         narrowed = condition(filters) if filters != Filters() else None
         found = store.listed(connection, narrowed, limit or 50)
     if not found and form == "table":

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from aggregator.cli import complete
 from aggregator.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,11 +19,28 @@ if TYPE_CHECKING:
     from aggregator.store.subscribers import Subscriber, Wants
 
 WANTS = (
-    click.option("--agreement", multiple=True, metavar="ID", help="Articles that name or discuss this agreement."),
-    click.option("--clause", multiple=True, metavar="ID", help="Articles that discuss this clause: glasgow-2021/3."),
-    click.option("--outlet", multiple=True, metavar="NAME", help="Only this outlet."),
+    click.option(
+        "--agreement",
+        multiple=True,
+        shell_complete=complete.agreements,
+        metavar="ID",
+        help="Articles that name or discuss this agreement.",
+    ),
+    click.option(
+        "--clause",
+        multiple=True,
+        shell_complete=complete.clauses,
+        metavar="ID",
+        help="Articles that discuss this clause: glasgow-2021/3.",
+    ),
+    click.option("--outlet", multiple=True, shell_complete=complete.outlets, metavar="NAME", help="Only this outlet."),
     click.option("--lang", type=click.Choice(["zh", "en"]), help="Only articles in this language."),
-    click.option("--query", default="", metavar="QUERY", help="Only articles that `search QUERY` would find."),
+    click.option(
+        "--query",
+        default="",
+        metavar="QUERY",
+        help="Only articles that `search QUERY` would find; saved:NAME follows what is saved.",
+    ),
 )
 LANGUAGE = click.option("--language", type=click.Choice(["zh", "en"]), default="en", help="The mail's own language.")
 TIMEZONE = click.option("--timezone", metavar="ZONE", help="Where the schedule's hours count, such as Asia/Shanghai.")
@@ -105,8 +123,9 @@ def subscribers() -> None:
 @subscribers.command(
     epilog='Examples:\n\n  aggregator subscribers add desk@example.org --schedule "weekdays 07:30"'
     " --timezone Asia/Shanghai --language zh --agreement glasgow-2021"
+    "\n\n  aggregator subscribers add methane@example.org --query saved:methane"
 )
-@click.argument("address")
+@click.argument("address", shell_complete=complete.addresses)
 @click.option(
     "--schedule", default="daily 08:00", metavar="WHEN",
     help="'daily 08:00', 'weekdays 07:30', 'weekly mon 08:00', or five fields of cron.",
@@ -179,7 +198,7 @@ def _row(one: Subscriber) -> dict[str, Any]:
 
 
 @subscribers.command()
-@click.argument("address")
+@click.argument("address", shell_complete=complete.addresses)
 @click.pass_obj
 def pause(app: App, address: str) -> None:
     """Send nothing to an address until it is resumed."""
@@ -194,7 +213,7 @@ def pause(app: App, address: str) -> None:
 
 
 @subscribers.command()
-@click.argument("address", required=False)
+@click.argument("address", shell_complete=complete.addresses, required=False)
 @click.option("--all", "everyone", is_flag=True, help="Everybody who is paused.")
 @click.pass_obj
 def resume(app: App, address: str | None, *, everyone: bool) -> None:
@@ -213,7 +232,7 @@ def resume(app: App, address: str | None, *, everyone: bool) -> None:
 
 
 @subscribers.command()
-@click.argument("address")
+@click.argument("address", shell_complete=complete.addresses)
 @click.pass_obj
 def remove(app: App, address: str) -> None:
     """Forget an address and every mail to it."""

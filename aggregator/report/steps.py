@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
-from itertools import islice
+from itertools import islice, takewhile
 
 from aggregator.report.values import Period
 
@@ -39,7 +39,8 @@ def steps(period: Period, unit: str, filled: Iterable[str] = (), most: int = FUL
     """
     last = period.until - timedelta(microseconds=1)
     first = start_of(period.since, unit)
-    found = [day for day in islice(_back(_first(last.astimezone(UTC).date(), unit), unit), most) if day >= first]
+    back = _back(_first(last.astimezone(UTC).date(), unit), unit)
+    found = list(takewhile(lambda day: day >= first, islice(back, most)))
     return sorted({*found, *(day for day in filled if first <= day <= found[0])})
 
 

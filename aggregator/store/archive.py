@@ -27,6 +27,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, NoSuchModuleError
 
+from aggregator.addresses import masked
 from aggregator.errors import ArchiveBusy, ArchiveError, ArchiveFull, ArchiveVersion
 from aggregator.store import postgres
 from aggregator.store.gate import Gate
@@ -76,6 +77,19 @@ class Archive:
         return archive
 
     @classmethod
+    def there(cls, url: str) -> bool:
+        """Whether there is something to open: a file, or a database that is not empty; one that cannot be asked counts."""
+        if not postgres.is_postgres(url):
+            return "://" in url or Path(url).expanduser().exists()
+        archive = cls._connect(url, write=False)
+        try:
+            return archive.version() is not None
+        except (ArchiveError, DBAPIError):
+            return True
+        finally:
+            archive.close()
+
+    @classmethod
     def target(cls, url: str) -> Archive:
         """Where a copy goes: made when there is nothing, else as it is; raises ArchiveError, ArchiveVersion."""
         archive = cls._connect(url, write=True)
@@ -96,7 +110,7 @@ class Archive:
                 _check_file(path, write=write)
             engine = sa.create_engine(parsed, **_options(parsed))
         except (ArgumentError, NoSuchModuleError) as error:
-            raise ArchiveError(f"{url} is neither a file nor a database address: {error}") from error
+            raise ArchiveError(f"{masked(url)} is neither a file nor a database address: {error}") from error
         except ModuleNotFoundError as error:
             raise ArchiveError(f"PostgreSQL archives need `pip install aggregator[postgres]` ({error})") from error
         shown = str(path) if path else parsed.set(drivername="postgresql").render_as_string(hide_password=True)

@@ -14,51 +14,22 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from aggregator import terms
 from aggregator.query import Node
-from aggregator.store.plan import CANDIDATES, Plan, compiled
-from aggregator.store.ranking import Fts5, ordered
+from aggregator.store import paging
+from aggregator.store.paging import Asked, Found, Hit
+from aggregator.store.plan import CANDIDATES, Look, Plan, compiled, looking
+from aggregator.store.ranking import Fts5
 
-SCHEMA = "0001"
+SCHEMA = "0002"
 """The migration whose tables this module reads; a test holds it against `schema.HEAD`."""
-NEWEST = 5_000
-"""So many of the newest matches are ranked."""
-_UNKNOWN = 1 << 62
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A page of results and how many there are.
-
-    `ids` are article ids, newest or best first. Unless `exact`, `total` is an upper bound: there were too many
-    candidates to look at each one's text. `notes` are sentences for the reader.
-    """
-
-    ids: tuple[int, ...]
-    total: int
-    exact: bool = True
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """What a listing shows of one article. `clauses` are those it discusses."""
-
-    id: int
-    feed: str
-    outlet: str
-    title: str
-    url: str | None
-    lang: str | None
-    published: datetime | None
-    first_seen: datetime
-    text: str
-    clauses: tuple[str, ...] = ()
-    agreements: tuple[str, ...] = ()
-    story: int | None = None
-    reprint_of: int | None = None
+NEAR = (256, 1536)
+"""Texts that are looked at, newest first, before the index is asked for every word with a character, which takes as
+long as there are such words: so many at first, and so many where the first promise a full page."""
+PAGE = 100
+"""Results that may be found so."""
+BATCH = 64
 
 
 @contextmanager
@@ -80,50 +51,27 @@ def opened(path: Path) -> Iterator[sqlite3.Connection | None]:
         yield connection if found == (SCHEMA,) else None
 
 
+def saved(connection: sqlite3.Connection) -> dict[str, str]:
+    """The saved searches by name."""
+    return dict(connection.execute("SELECT name, query FROM saved_search"))
+
+
 def hits(connection: sqlite3.Connection, ids: Sequence[int]) -> list[Hit]:
     """The articles with these ids, in this order."""
     wanted = (json.dumps(list(ids)),)
-    rows = connection.execute(
-        "SELECT id, feed, outlet, title, coalesce(url, link), lang, published, first_seen, text, story_id, reprint_of"
-        " FROM article LEFT JOIN place ON article_id = id WHERE id IN (SELECT value FROM json_each(?))",
-        wanted,
-    )
-    by_id = {row[0]: row for row in rows}
-    clauses = _several(connection, "clause", "clause_tag", wanted, " AND relation = 'discusses'")
-    agreements = _several(connection, "agreement", "article_agreement", wanted)
-    return [
-        Hit(
-            id=identity,
-            feed=row[1],
-            outlet=row[2],
-            title=row[3],
-            url=row[4],
-            lang=row[5],
-            published=datetime.fromisoformat(row[6]) if row[6] else None,
-            first_seen=datetime.fromisoformat(row[7]),
-            text=row[8],
-            clauses=clauses.get(identity, ()),
-            agreements=agreements.get(identity, ()),
-            story=row[9],
-            reprint_of=row[10],
+    among = "IN (SELECT value FROM json_each(?))"
+    rows = connection.execute(f"{paging.HIT} WHERE id {among}", wanted).fetchall()
+    clauses, agreements = (
+        paging.gathered(
+            connection.execute(
+                f"SELECT article_id, {column} FROM {table} WHERE article_id {among}{condition}"  # noqa: S608 - own names
+                f" ORDER BY article_id, {column}",
+                wanted,
+            ).fetchall()
         )
-        for identity in ids
-        if (row := by_id.get(identity))
-    ]
-
-
-def _several(
-    connection: sqlite3.Connection, column: str, table: str, ids: tuple[str], condition: str = ""
-) -> dict[int, tuple[str, ...]]:
-    """The values of a column of each article, in order."""
-    found: dict[int, tuple[str, ...]] = {}
-    sql = (
-        f"SELECT article_id, {column} FROM {table} WHERE article_id IN (SELECT value FROM json_each(?)){condition}"  # noqa: S608
-        f" ORDER BY article_id, {column}"
+        for column, table, condition in paging.BESIDE
     )
-    for identity, value in connection.execute(sql, ids):
-        found[identity] = (*found.get(identity, ()), value)
-    return found
+    return paging.hits(ids, rows, clauses, agreements, datetime.fromisoformat)
 
 
 def find(
@@ -136,29 +84,11 @@ def find(
     candidates: int = CANDIDATES,
     count: bool = True,
 ) -> Found:
-    """The articles that a query finds, newest first, or best first of the newest 5,000 when `rank`.
-
-    At most `candidates` texts are looked at to count the matches; beyond that `total` is an upper bound. Without
-    `count`, which takes 30 nanoseconds a match, it is one while the page is full.
-    """
+    """The articles that a query finds, newest first, or best first of the newest 5,000 when `rank`; see `paging.found`."""
     _prepare(connection)
-    plan = compiled(connection, query)
-    ranked = rank and bool(plan.leaves)
-    total = _number(connection, plan.select("count(*)", looked_at=False), plan.params) if count else _UNKNOWN
-    exact = count and not plan.looks
-    seen = _newest(connection, plan, candidates, 0) if plan.looks and total <= candidates else None
-    if seen is not None:
-        total, exact = len(seen), True
-    if ranked:
-        page = _best(connection, plan, limit, offset, seen)
-    else:
-        page = seen[offset : offset + limit] if seen is not None else _newest(connection, plan, limit, offset)
-    if not exact and len(page) < limit and (page or not offset) and (not ranked or total <= NEWEST):
-        total, exact = offset + len(page), True
-    notes = plan.notes
-    if ranked and count and total > NEWEST:
-        notes = (*notes, f"ranked among the newest {NEWEST:,} of {total:,} matches")
-    return Found(_ids(connection, page, dated=not rank), total, exact, notes)
+    return paging.found(
+        _Fts5(connection, query), compiled(connection, query), Asked(limit, offset, rank, candidates, count)
+    )
 
 
 def _prepare(connection: sqlite3.Connection) -> None:
@@ -167,38 +97,79 @@ def _prepare(connection: sqlite3.Connection) -> None:
         connection.create_function("holds", 4, terms.holds, deterministic=True)
 
 
-def _number(connection: sqlite3.Connection, sql: str, params: dict[str, Any]) -> int:
-    return int(connection.execute(sql, params).fetchone()[0])
+@dataclass(frozen=True, slots=True)
+class _Fts5(Fts5):
+    """What SQLite answers to a plan."""
 
+    query: Node
 
-def _newest(connection: sqlite3.Connection, plan: Plan, limit: int, offset: int) -> list[int]:
-    sql = plan.select(plan.docid) + f" ORDER BY {plan.docid} DESC LIMIT :limit OFFSET :offset"
-    return [row[0] for row in connection.execute(sql, {**plan.params, "limit": limit, "offset": offset})]
+    def number(self, plan: Plan) -> int:
+        """How many articles the index gives, their texts not looked at."""
+        sql = plan.select("count(*)", looked_at=False, whole=True)
+        return int(self.connection.execute(sql, plan.params).fetchone()[0])
 
+    def newest(self, plan: Plan, limit: int, offset: int) -> Sequence[int]:
+        """The newest matches."""
+        if plan.prefixed and limit + offset <= PAGE and (page := self.near(limit + offset)) is not None:
+            return page[offset:]
+        if plan.looked is not None:
+            return list(islice(self.passing(plan, self.given(plan)), offset, offset + limit))
+        sql = plan.select(plan.docid) + f" ORDER BY {plan.docid} DESC LIMIT :limit OFFSET :offset"
+        return [row[0] for row in self.connection.execute(sql, {**plan.params, "limit": limit, "offset": offset})]
 
-def _best(connection: sqlite3.Connection, plan: Plan, limit: int, offset: int, seen: list[int] | None) -> list[int]:
-    """The best of the newest matches.
+    def near(self, wanted: int) -> list[int] | None:
+        """The newest matches among the newest candidates, None where these are too few for a page."""
+        plan = compiled(self.connection, self.query, prefixes=False)
+        if plan.looked is None:
+            return None
+        look, (few, many) = looking(plan.looked), NEAR
+        found: list[int] = []
+        given, at = self.given(plan), 0
+        while docids := list(islice(given, BATCH)):
+            found += self.held(look, docids)
+            at += len(docids)
+            if len(found) >= wanted:
+                return found[:wanted]
+            if at >= many or (at >= few and len(found) * many < wanted * at):
+                return None
+        return found
 
-    `seen` are all matches where they are known; otherwise texts are looked at in the order of the scores.
-    """
-    inner = plan.select(f"{plan.docid} AS docid", looked_at=False) + f" ORDER BY {plan.docid} DESC LIMIT {NEWEST}"
-    newest = seen[:NEWEST] if seen is not None else [row[0] for row in connection.execute(inner, plan.params)]
-    docids: Iterable[int] = ordered(Fts5(connection), newest, plan.leaves)
-    if seen is None and plan.looks:
-        docids = (docid for docid in docids if _passes(connection, plan, docid))
-    return list(islice(docids, offset, offset + limit))
+    def given(self, plan: Plan, *, whole: bool = False) -> Iterator[int]:
+        """The candidates that the index gives, newest first; `whole` when very many of them are wanted."""
+        sql = plan.select(plan.docid, looked_at=False, whole=whole) + f" ORDER BY {plan.docid} DESC"
+        with closing(self.connection.execute(sql, plan.params)) as rows:
+            yield from (row[0] for row in rows)
 
+    def candidates(self, plan: Plan, limit: int) -> Sequence[int]:
+        """The newest that the index gives, their texts not looked at."""
+        return list(islice(self.given(plan, whole=True), limit))
 
-def _passes(connection: sqlite3.Connection, plan: Plan, docid: int) -> bool:
-    return connection.execute(plan.one(), {**plan.params, "docid": docid}).fetchone() is not None
+    def passing(self, plan: Plan, docids: Iterable[int]) -> Iterator[int]:
+        """Those of the candidates whose texts are matches, in their order, a few looked at ahead."""
+        if plan.looked is None:
+            for docid in docids:
+                if self.connection.execute(plan.one(), {**plan.params, "docid": docid}).fetchone() is not None:
+                    yield docid
+            return
+        look, remaining = looking(plan.looked), iter(docids)
+        while batch := list(islice(remaining, BATCH)):
+            yield from self.held(look, batch)
 
+    def held(self, look: Look, docids: Sequence[int]) -> list[int]:
+        """Those of the candidates whose texts are what is wanted, in their order."""
+        sql = (
+            "SELECT docid, CAST(title AS BLOB), CAST(text AS BLOB), docid IN article_traditional FROM article"
+            " WHERE docid IN (SELECT value FROM json_each(?))"
+        )
+        rows = self.connection.execute(sql, (json.dumps(docids),))
+        passing = {docid for docid, title, text, traditional in rows if look(title, text, traditional)}
+        return [docid for docid in docids if docid in passing]
 
-def _ids(connection: sqlite3.Connection, docids: list[int], *, dated: bool) -> tuple[int, ...]:
-    """Article ids of docids; `dated` puts those of one slot in the order of their dates."""
-    rows = connection.execute(
-        "SELECT docid, id, coalesce(published, first_seen) FROM article WHERE docid IN (SELECT value FROM json_each(?))",
-        (json.dumps(docids),),
-    ).fetchall()
-    found = {row[0]: (row[1], row[2]) for row in rows}
-    order = sorted(docids, key=lambda docid: (found[docid][1], docid), reverse=True) if dated else docids
-    return tuple(found[docid][0] for docid in order)
+    def ids(self, docids: Sequence[int], *, dated: bool) -> tuple[int, ...]:
+        """Article ids of docids; `dated` puts those of one slot in the order of their dates."""
+        rows = self.connection.execute(
+            "SELECT docid, id, coalesce(published, first_seen) FROM article"
+            " WHERE docid IN (SELECT value FROM json_each(?))",
+            (json.dumps(list(docids)),),
+        )
+        return paging.in_order(rows.fetchall(), docids, dated=dated)

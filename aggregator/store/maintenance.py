@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from aggregator.errors import ArchiveError
 from aggregator.store import articles, search, transfer
+from aggregator.store import reindex as rebuilding
 from aggregator.store.archive import Archive, copy
 from aggregator.store.schema import article, place, story
 
@@ -88,16 +89,22 @@ def _stories(connection: sa.Connection) -> list[str]:
     ]
 
 
-def reindex(archive: Archive, say: Say, told: Callable[[int], object] = lambda _done: None) -> None:
-    """Build the search index again, in one transaction: a killed one leaves the old index."""
-    with archive.writing() as connection:
-        count = search.rebuild(connection, told)
-    say(f"{archive.name}: {count} articles indexed")
+def reindex(
+    archive: Archive, say: Say, told: Callable[[int], object] = lambda _done: None, *, anew: bool = False
+) -> None:
+    """Build the search index again; an interrupted one goes on when it is called again, unless `anew`.
+
+    `told` hears how many articles are done.
+    """
+    done = 0
+    for done in rebuilding.reindex(archive.writing, anew=anew):
+        told(done)
+    say(f"{archive.name}: {done} articles indexed")
 
 
 def repair(archive: Archive, say: Say, recalculate: Callable[[sa.Connection], object]) -> None:
     """Rebuild what can be derived from the articles: the index, and by `recalculate` reprints and stories."""
-    reindex(archive, say)
+    reindex(archive, say, anew=True)
     with archive.writing() as connection:
         recalculate(connection)
         connection.execute(sa.delete(story).where(~sa.exists().where(place.c.story_id == story.c.id)))

@@ -164,12 +164,6 @@ def known_outlets(connection: sa.Connection) -> set[str]:
     return set(connection.scalars(sa.select(feed_table.c.outlet).where(feed_table.c.outlet != "")))
 
 
-def newest(connection: sa.Connection, filters: Filters, limit: int) -> list[int]:
-    """The ids of the newest articles that meet the filters."""
-    query = sa.select(article.c.id).where(condition(filters)).order_by(_WHEN.desc(), article.c.id.desc())
-    return list(connection.scalars(query.limit(limit)))
-
-
 def last_poll(connection: sa.Connection) -> datetime | None:
     """When a feed was last asked; None in an archive of imported articles."""
     query = sa.select(sa.func.max(feed_table.c.last_poll, type_=feed_table.c.last_poll.type))

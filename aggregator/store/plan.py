@@ -9,13 +9,13 @@ candidates only, newest first, and stops when the page is full.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, ClassVar, TypeVar
 
 from aggregator import terms
-from aggregator.query import And, Field, Node, Not, Or, Since, Text, Until, texts
+from aggregator.query import And, Field, Node, Not, Or, Since, Text, Until, mapped, texts
 from aggregator.store.ranking import Leaf
 
 CANDIDATES = 500
@@ -23,8 +23,16 @@ CANDIDATES = 500
 MOST_WORDS = 300
 """Words of the vocabulary in one expression; a needle inside more of them is frequent and found by looking."""
 SCAN = 5_000
+DAY = 24 * 3600 // 4
+"""Docids of a day (`search.SLOT`)."""
+FIRST, LAST = -(1 << 62), 1 << 62
+_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+FEW = 3
+SAMPLE = 1_000
+"""The newest articles that tell how frequent a term is."""
 _NO_TERM = "\x80\x80"  # no document has this term
 _WHEN = "coalesce(f.published, f.first_seen)"
+_LISTED = "+article_fts.rowid IN"
 _FACETS = "article f INDEXED BY ix_article_facets"
 
 
@@ -91,24 +99,32 @@ class Plan:
     dated: bool = False
     leaves: tuple[Leaf, ...] = ()
     notes: tuple[str, ...] = ()
+    looked: Node | None = None
+    """What `looks` say, where words and phrases alone are looked for, their needles folded."""
+    whole: tuple[str, ...] = ()
+    """The filters as they are quickest where all matches are wanted, not a page of them."""
+    prefixed: bool = False
+    """Whether the index is asked for every term that begins with a character: as long as there are such terms."""
 
     @property
     def docid(self) -> str:
         """The column that is in date order."""
         return "article_fts.rowid" if self.match is not None else "f.docid"
 
-    def select(self, columns: str, *, looked_at: bool = True) -> str:
+    def select(self, columns: str, *, looked_at: bool = True, whole: bool = False) -> str:
         """The statement for some columns; without `looked_at` texts are not read and the rows are an upper bound.
+
+        `whole` says that all matches are wanted, or very many.
 
         Filters read a narrow index (`f`), a fifth of a microsecond an article; only looks read the row (`a`).
         """
         looks = self.looks if looked_at else ()
-        conditions = [*self.filters, *looks]
+        filters = self.whole if whole and self.match is not None else self.filters
+        conditions = [*filters, *looks]
         tables = _FACETS
         if self.match is not None:
-            tables = (
-                f"article_fts CROSS JOIN {_FACETS} ON f.docid = article_fts.rowid" if conditions else "article_fts"
-            )
+            narrow = all(condition.startswith(_LISTED) for condition in conditions)
+            tables = "article_fts" if narrow else f"article_fts CROSS JOIN {_FACETS} ON f.docid = article_fts.rowid"
             conditions.insert(0, "article_fts MATCH :match")
         if looks:
             tables += " CROSS JOIN article a ON a.id = f.id"
@@ -122,9 +138,41 @@ class Plan:
         return f"SELECT 1 FROM {tables} WHERE f.docid = :docid AND {' AND '.join(self.looks)}"
 
 
-def compiled(connection: sqlite3.Connection, query: Node) -> Plan:
-    """The plan of a query; reads the vocabulary."""
-    return Compiler(connection).plan(query, Plan)
+def compiled(connection: sqlite3.Connection, query: Node, *, prefixes: bool = True) -> Plan:
+    """The plan of a query; reads the vocabulary. Without `prefixes` single characters are looked for in the texts."""
+    return Compiler(connection, prefixes=prefixes).plan(query, Plan)
+
+
+Look = Callable[[bytes, bytes, object], bool]
+"""Whether an article's title and text (UTF-8, and whether folding changes more than case) are what is wanted."""
+
+
+def looking(node: Node) -> Look:
+    """What looks for a tree of folded words and phrases. Chinese ones are compared as bytes, which spares decoding."""
+    match node:
+        case Text(needle, in_title):
+            return _looking_for(needle, in_title=in_title)
+        case Not(part):
+            unwanted = looking(part)
+            return lambda title, text, traditional: not unwanted(title, text, traditional)
+        case And(parts) | Or(parts):
+            looks, together = [looking(part) for part in parts], all if isinstance(node, And) else any
+            if len(looks) == 1:
+                return looks[0]
+            return lambda title, text, traditional: together(look(title, text, traditional) for look in looks)
+        case _:
+            raise TypeError(f"{node} is not in a text")
+
+
+def _looking_for(needle: str, *, in_title: bool) -> Look:
+    raw, plain = needle.encode("utf-8", "replace"), terms.is_plain(needle)
+
+    def look(title: bytes, text: bytes, traditional: object) -> bool:
+        if plain and not traditional:
+            return raw in title or (not in_title and raw in text)
+        return terms.holds(title.decode(), None if in_title else text.decode(), needle, traditional)
+
+    return look
 
 
 P = TypeVar("P", bound=Plan)
@@ -138,7 +186,15 @@ class Compiler:
     params: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     known: dict[Node, Bound] = field(default_factory=dict)
+    prefixes: bool = True
+    prefixed: bool = False
     syntax: ClassVar[Syntax] = FTS5
+    displaced: ClassVar[str] = (
+        "docid - (CAST(strftime('%s', coalesce(published, first_seen)) AS INTEGER) - 946684800) / 4"
+        " NOT BETWEEN 0 AND 21599"
+    )
+    """As `schema.DISPLACED`, which a test holds against it."""
+    elsewhere: ClassVar[str] = "article INDEXED BY ix_article_displaced"
     earliest: ClassVar[str] = ""
     latest: ClassVar[str] = "~"
 
@@ -152,16 +208,34 @@ class Compiler:
         bound = self.bound(query)
         filters: list[str] = []
         looks: list[str] = []
+        looked: list[Node] = []
+        whole: list[str] = []
         parts = query.parts if isinstance(query, And) else (query,)
         for part in parts:
-            if not self.bound(part).exact or (isinstance(part, Not) and bound.upper is None):
+            if not self.settled(part, bound):
                 condition = self.condition(part, covered=bound.upper is not None)
-                (looks if self.reads(condition) else filters).append(f"({condition})")
+                if self.reads(condition):
+                    looks.append(f"({condition})")
+                    looked.append(part)
+                else:
+                    filters.append(f"({condition})")
+                    listed = f"{_LISTED} (SELECT f.docid FROM article f WHERE {condition})"
+                    whole.append(listed if _of_outlets(part) else f"({condition})")
         params = self.params | ({"match": bound.upper} if bound.upper is not None else {})
         params |= (dated := self.span(parts))
-        return kind(
-            bound.upper, tuple(filters), tuple(looks), params, bool(dated), self.leaves(query), tuple(self.notes)
+        wanted = (
+            And(tuple(mapped(part, _folded) for part in looked)) if looked and all(map(_textual, looked)) else None
         )
+        return kind(
+            bound.upper, tuple(filters), tuple(looks), params, bool(dated), self.leaves(query), tuple(self.notes), wanted,
+            tuple(whole), self.prefixed,
+        )  # fmt: skip
+
+    def settled(self, part: Node, whole: Bound) -> bool:
+        """Whether the index decides a part of the query alone; a NOT when it is taken from something."""
+        if isinstance(part, Not):
+            return whole.upper is not None and self.bound(part.part).exact
+        return self.bound(part).exact
 
     def reads(self, condition: str) -> bool:
         """Whether a condition reads texts."""
@@ -170,20 +244,23 @@ class Compiler:
     def span(self, parts: tuple[Node, ...]) -> dict[str, int]:
         """The first and last docid of the dates asked for, empty when none are.
 
-        Asked of the index on dates: a docid may stand elsewhere than its article's date (a date corrected later, or
-        one in the future), and the dates themselves are compared too.
+        Docids follow the dates within a day, and an index names the others (a date corrected later, one in the future);
+        the dates themselves are compared too.
         """
         since = [_iso(part.instant) for part in parts if isinstance(part, Since)]
         until = [_iso(part.instant) for part in parts if isinstance(part, Until)]
         if not since and not until:
             return {}
-        sql = (
-            f"SELECT coalesce(min(docid), 1), coalesce(max(docid), 0) FROM article f WHERE {_WHEN} >= :since"
-            f" AND {_WHEN} < :until"
-        )
+        when = "coalesce(published, first_seen)"
+        sql = f"SELECT min(docid), max(docid) FROM {self.elsewhere} WHERE {self.displaced} AND {when} >= :since AND {when} < :until"
         given = {"since": max(since, default=self.earliest), "until": min(until, default=self.latest)}
-        [(first, last)] = self.rows(sql, given)
-        return {"first": first, "last": last}
+        [(low, high)] = self.rows(sql, given)
+        first = _slot(given["since"]) if since else FIRST
+        last = _slot(given["until"]) + DAY if until else LAST
+        return {
+            "first": first if low is None else min(first, low),
+            "last": last if high is None else max(last, high),
+        }
 
     def param(self, value: Any) -> str:
         """A value's place in the statement."""
@@ -230,9 +307,14 @@ class Compiler:
         """A word or phrase: its terms, and the words of the vocabulary that can hold its ends."""
         asked = terms.asked(terms.folded(node.needle))
         place = terms.TITLE if node.title else ""
-        parts = [self.syntax.term(place + term) for term in asked.terms]
-        parts += [self.syntax.prefixed(place + prefix.char) for prefix in asked.prefixes]
+        wanted = [place + term for term in asked.terms]
+        parts = [self.syntax.term(term) for term in (wanted if asked.exact else self.rarest(wanted))]
         exact = asked.exact
+        if asked.prefixes and self.prefixes:
+            self.prefixed = True
+            parts += [self.syntax.prefixed(place + prefix.char) for prefix in asked.prefixes]
+        elif asked.prefixes:
+            exact = False
         for word in asked.words:
             choices = self.vocabulary(word)
             if choices is None:
@@ -244,6 +326,23 @@ class Compiler:
         if not parts:
             return Bound(None, exact=False)
         return Bound(self.syntax.together(parts, []), exact)
+
+    def rarest(self, wanted: list[str]) -> list[str]:
+        """Of the terms that candidates must have, those that narrow them: the rarest among the newest articles.
+
+        The texts are looked at in any case; a term that nearly all articles have only takes time.
+        """
+        if len(wanted) <= FEW:
+            return wanted
+        row = self.connection.execute(
+            f"SELECT docid FROM article ORDER BY docid DESC LIMIT 1 OFFSET {SAMPLE}"
+        ).fetchone()
+        if row is None:
+            return wanted
+        sql = "SELECT count(*) FROM article_fts WHERE article_fts MATCH ? AND rowid > ?"
+        often = {term: self.connection.execute(sql, (self.syntax.term(term), row[0])).fetchone()[0] for term in wanted}
+        rare = sorted(wanted, key=often.__getitem__)
+        return rare[:FEW] + [term for term in rare[FEW : 2 * FEW] if often[term] < SAMPLE // 2]
 
     def leaves(self, query: Node) -> tuple[Leaf, ...]:
         """The words an article is wanted for, as ranking asks for them."""
@@ -309,6 +408,11 @@ class Compiler:
         text = "NULL" if node.title else "a.text"
         needle = self.param(terms.folded(node.needle))
         look = f"holds(a.title, {text}, {needle}, f.docid IN article_traditional)"
+        if terms.is_plain(terms.folded(node.needle)):
+            raw = (
+                f"instr(a.title, {needle})" if node.title else f"(instr(a.text, {needle}) OR instr(a.title, {needle}))"
+            )
+            look = f"CASE WHEN f.docid IN article_traditional THEN {look} ELSE {raw} END"
         if bound.upper is None or (covered and not bound.exact):
             return look
         listed = f"f.docid IN (SELECT rowid FROM article_fts WHERE article_fts MATCH {self.param(bound.upper)})"
@@ -348,6 +452,30 @@ class Compiler:
         return f"f.outlet IN ({', '.join(self.param(name) for name in chosen)})"
 
 
+def _textual(node: Node) -> bool:
+    """Whether a tree is made of words and phrases alone."""
+    match node:
+        case Text():
+            return True
+        case Not(part):
+            return _textual(part)
+        case And(parts) | Or(parts):
+            return all(map(_textual, parts))
+        case _:
+            return False
+
+
+def _of_outlets(node: Node) -> bool:
+    """Whether a part asks for outlets alone: the index on them lists their articles."""
+    return (isinstance(node, Field) and node.name == "outlet") or (
+        isinstance(node, Or) and all(map(_of_outlets, node.parts))
+    )
+
+
+def _folded(text: Text) -> Text:
+    return replace(text, needle=terms.folded(text.needle))
+
+
 # A loop over the index on outlet, one step for each distinct name (sqlite.org has no skip-scan for DISTINCT).
 _OUTLETS = """
 WITH RECURSIVE name(n) AS (
@@ -355,6 +483,11 @@ WITH RECURSIVE name(n) AS (
     UNION ALL SELECT (SELECT min(outlet) FROM article WHERE outlet > n) FROM name WHERE n IS NOT NULL
 ) SELECT n FROM name WHERE n IS NOT NULL
 """
+
+
+def _slot(instant: str) -> int:
+    """The first docid of an instant, and one more for what is rounded."""
+    return int((datetime.fromisoformat(instant) - _EPOCH).total_seconds()) // 4 - 1
 
 
 def _iso(instant: datetime) -> str:

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from aggregator import terms
 from aggregator.query import Node, Text
+from aggregator.store import schema
 from aggregator.store.plan import SCAN, Bound, Compiler, Plan, Syntax
 
 TSQUERY = Syntax((("\\", "\\\\"), ("'", "''")), "'{}'", "'{}':*", " & ", " | ", " & !")
@@ -31,7 +32,7 @@ class PostgresPlan(Plan):
         """The column that is in date order."""
         return "x.docid" if self.match is not None else "f.docid"
 
-    def select(self, columns: str, *, looked_at: bool = True) -> str:
+    def select(self, columns: str, *, looked_at: bool = True, whole: bool = False) -> str:
         """The statement for some columns; without `looked_at` the rows are an upper bound."""
         conditions = [*self.filters, *(self.looks if looked_at else ())]
         tables = "article f"
@@ -62,6 +63,8 @@ class PostgresCompiler(Compiler):
 
     large: list[int] = field(default_factory=list)
     syntax: ClassVar[Syntax] = TSQUERY
+    elsewhere: ClassVar[str] = "article"
+    displaced: ClassVar[str] = schema.DISPLACED["postgresql"]
     earliest: ClassVar[str] = "-infinity"
     latest: ClassVar[str] = "infinity"
 
@@ -77,6 +80,10 @@ class PostgresCompiler(Compiler):
         """As on SQLite; nothing is exact while a document is indexed in part."""
         bound = super().text(node)
         return replace(bound, exact=False) if self.large else bound
+
+    def rarest(self, wanted: list[str]) -> list[str]:
+        """All of them: GIN asks for the rarest first by itself."""
+        return wanted
 
     def words_like(self, word: terms.Word) -> tuple[str, dict[str, Any]]:
         """The statement that lists words of the vocabulary that hold a piece, and its parameters."""

@@ -47,8 +47,7 @@ def remove(connection: sa.Connection, ids: Sequence[int], now: datetime) -> set[
     rows = connection.execute(sa.select(article).where(article.c.id.in_(ids))).mappings().all()
     names = ("feed", "outlet", "guid", "url", "content_key")
     connection.execute(sa.insert(tombstone), [{name: row[name] for name in names} | {"removed": now} for row in rows])
-    if connection.dialect.name == "sqlite":
-        search.unindex(connection, [(row["docid"], row["title"], row["text"]) for row in rows])
+    search.unindex(connection, [(row["docid"], row["title"], row["text"]) for row in rows])
     stories = {story for story, _original in relations.placed(connection, ids).values() if story is not None}
     beside = set[int]().union(*relations.in_stories(connection, stories).values())
     relations.forget(connection, list(relations.traces(connection, ids).values()))

@@ -62,7 +62,7 @@ def ordered(index: Index, docids: Sequence[int], leaves: Sequence[Leaf]) -> list
     if len(docids) < 2 or not leaves:  # noqa: PLR2004 - nothing to order
         return list(docids)
     first, weights = _by_index(index, docids, leaves)
-    best = sorted(docids, key=lambda docid: (-first[docid], -docid))
+    best = sorted(docids, key=first.__getitem__, reverse=True)  # stable: equals stay newest first
     again = _by_text(index, best[:RESCORED], leaves, weights)
     return sorted(again, key=lambda docid: (-again[docid], -docid)) + best[RESCORED:]
 
@@ -82,9 +82,11 @@ def _by_index(
         often_at_all = index.count(leaf.anywhere, low, high) if len(leaves) > 1 else 1
         weights[leaf] = weight = math.log(1 + (everything - often_at_all + 0.5) / (often_at_all + 0.5))
         titled = index.having(leaf.in_title, low, high)
+        plain, special = K1 + 1, (1 + TITLE_WEIGHT) * (K1 + 1)
         for docid in anywhere:
-            often = 1 + TITLE_WEIGHT * (docid in titled)
-            scores[docid] += weight * _saturated(often, sizes.get(docid, mean) / mean)
+            length = K1 * (1 - B + B * sizes.get(docid, mean) / mean)
+            share = special / (1 + TITLE_WEIGHT + length) if docid in titled else plain / (1 + length)
+            scores[docid] += weight * share
     return scores, weights
 
 
@@ -138,7 +140,7 @@ class Fts5:
     def sizes(self, docids: Sequence[int]) -> dict[int, int]:
         """How many different terms each article has, as FTS5 keeps it."""
         rows = self.connection.execute(
-            "SELECT id, sz FROM article_fts_docsize WHERE id IN (SELECT value FROM json_each(?))",
+            "SELECT d.id, d.sz FROM json_each(?) j CROSS JOIN article_fts_docsize d ON d.id = j.value",
             (json.dumps(list(docids)),),
         )
         return {docid: varint(blob) for docid, blob in rows}

@@ -16,7 +16,7 @@ from sqlalchemy.types import TypeDecorator
 
 from aggregator.errors import ArchiveError
 
-HEAD = "0001"
+HEAD = "0002"
 """The migration this program is written for; `archive` compares it without importing Alembic."""
 
 
@@ -188,6 +188,21 @@ article = sa.Table(
     sqlite_autoincrement=False,
 )
 
+DISPLACED = {
+    "sqlite": "docid - (CAST(strftime('%s', coalesce(published, first_seen)) AS INTEGER) - 946684800) / 4"
+    " NOT BETWEEN 0 AND 21599",
+    "postgresql": "docid - (CAST(extract(epoch FROM coalesce(published, first_seen) AT TIME ZONE 'UTC') AS bigint)"
+    " - 946684800) / 4 NOT BETWEEN 0 AND 21599",
+}
+"""Of an article whose docid is not within a day after its date (`search`): corrected later, or one of very many."""
+
+sa.Index(
+    "ix_article_displaced",
+    sa.func.coalesce(article.c.published, article.c.first_seen),
+    article.c.docid,
+    sqlite_where=sa.text(DISPLACED["sqlite"]),
+    postgresql_where=sa.text(DISPLACED["postgresql"]),
+)
 sa.Index("ix_article_dated", sa.func.coalesce(article.c.published, article.c.first_seen), article.c.docid)
 
 revision = sa.Table(
@@ -448,6 +463,18 @@ relation_verdict = sa.Table(
     sa.Column("at", Instant, nullable=False),
 )
 """What an analyst said of two articles (a < b): `one story`, `two stories`, `not a reprint`; outlives recalculation."""
+
+# --- what analysts keep -------------------------------------------------------------------------------------------
+
+saved_search = sa.Table(
+    "saved_search",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("query", sa.Text, nullable=False),
+    sa.Column("created", Instant, nullable=False),
+    sa.Column("changed", Instant, nullable=False),
+)
+"""Queries by name: `saved:NAME` in another query stands for one, in whatever it says when that is read."""
 
 # --- what keeps house ---------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ decide (three and more Chinese characters, phrases, mixed scripts) is looked up 
     article_word        the distinct words, with a trigram index: `methane` must also find `biomethane`
     article_traditional the texts that OpenCC changes; the others are compared as they are, five times as fast
     article_slot        docids taken in a row, so that the next free one is found at once
+    article_reindex     how far `reindex` has come with a new index, where one is being built
 
 A docid is the article's date in steps of SLOT seconds since 2000, or the next free number: newest first is
 descending rowid, with no sort. Steps of a few seconds make the index a fifth smaller than seconds do.
@@ -15,7 +16,7 @@ descending rowid, with no sort. Steps of a few seconds make the index a fifth sm
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
@@ -24,7 +25,7 @@ import sqlalchemy as sa
 from aggregator import terms
 from aggregator.query import Node
 from aggregator.store import lookup, search_postgres
-from aggregator.store.lookup import Found
+from aggregator.store.paging import Found, Hit
 from aggregator.store.plan import CANDIDATES
 from aggregator.store.ranking import varint
 
@@ -38,8 +39,11 @@ DDL = (
     ),
     "CREATE TABLE article_traditional(docid INTEGER PRIMARY KEY)",
     "CREATE TABLE article_slot(home INTEGER PRIMARY KEY, next INTEGER NOT NULL)",
+    "CREATE TABLE article_reindex(upto BIGINT NOT NULL)",
 )
-"""Run once by the migration, on SQLite only."""
+"""What the migrations run on SQLite."""
+NEW = "article_fts_new"
+"""The index while `reindex` builds it."""
 
 SLOT = 4
 BATCH = 500
@@ -50,11 +54,8 @@ BATCH = 500
 
 def allocate(connection: sa.Connection, seconds: Sequence[int]) -> list[int]:
     """Free docids for articles dated `seconds` after 2000-01-01 UTC, all to be stored in this transaction."""
-    if connection.dialect.name == "postgresql":
-        return search_postgres.allocate(connection, seconds)
     slots = [moment // SLOT for moment in seconds]
-    query = "SELECT docid FROM article WHERE docid IN (SELECT value FROM json_each(?))"
-    taken = set(connection.exec_driver_sql(query, (json.dumps(slots),)).scalars())
+    taken = set(connection.scalars(_TAKEN, {"docids": slots}))
     given: dict[int, int] = {}
     for place in sorted(range(len(seconds)), key=seconds.__getitem__):
         slot = slots[place]
@@ -67,25 +68,27 @@ def _free(connection: sa.Connection, slot: int, taken: set[int]) -> int:
     """The first number after `slot`, which is taken, that no article has; runs of taken ones are jumped over."""
 
     def is_taken(number: int) -> bool:
-        if number in taken:
-            return True
-        return connection.exec_driver_sql("SELECT 1 FROM article WHERE docid = ?", (number,)).first() is not None
+        return number in taken or connection.scalar(_TAKEN, {"docids": [number]}) is not None
 
     start, docid = _run(connection, slot) or (slot, slot + 1)
     while is_taken(docid):
         run = _run(connection, docid)
         docid = run[1] if run else docid + 1
-    connection.exec_driver_sql("DELETE FROM article_slot WHERE home BETWEEN ? AND ?", (start, docid))
-    connection.exec_driver_sql("INSERT INTO article_slot(home, next) VALUES(?, ?)", (start, docid + 1))
+    connection.execute(_FORGET_RUNS, {"start": start, "end": docid})
+    connection.execute(_REMEMBER_RUN, {"start": start, "end": docid + 1})
     return docid
 
 
 def _run(connection: sa.Connection, slot: int) -> tuple[int, int] | None:
     """The run of taken docids around `slot`: its first and the one after its last."""
-    row = connection.exec_driver_sql(
-        "SELECT home, next FROM article_slot WHERE home <= ? ORDER BY home DESC LIMIT 1", (slot,)
-    ).first()
+    row = connection.execute(_RUN, {"slot": slot}).first()
     return (row[0], row[1]) if row is not None and row[1] > slot else None
+
+
+_TAKEN = sa.text("SELECT docid FROM article WHERE docid IN :docids").bindparams(sa.bindparam("docids", expanding=True))
+_RUN = sa.text("SELECT home, next FROM article_slot WHERE home <= :slot ORDER BY home DESC LIMIT 1")
+_FORGET_RUNS = sa.text("DELETE FROM article_slot WHERE home BETWEEN :start AND :end")
+_REMEMBER_RUN = sa.text("INSERT INTO article_slot(home, next) VALUES(:start, :end)")
 
 
 def index(connection: sa.Connection, docs: Iterable[tuple[int, str, str]]) -> int:
@@ -95,15 +98,10 @@ def index(connection: sa.Connection, docs: Iterable[tuple[int, str, str]]) -> in
     count = 0
     remaining = iter(docs)
     while batch := list(islice(remaining, BATCH)):
-        rows, vocabulary = [], set[str]()
-        for docid, title, text in batch:
-            found, words = terms.entered_words(title, text)
-            vocabulary |= words
-            rows.append((docid, " ".join(found)))
-        connection.exec_driver_sql("INSERT INTO article_fts(rowid, terms) VALUES(?, ?)", rows)
-        traditional = [(docid,) for docid, title, text in batch if terms.is_traditional(title, text)]
-        if traditional:
-            connection.exec_driver_sql("INSERT INTO article_traditional(docid) VALUES(?)", traditional)
+        rows, vocabulary = _entries(batch)
+        for name, some in _indexes(connection, rows):
+            connection.exec_driver_sql(f"INSERT INTO {name}(rowid, terms) VALUES(?, ?)", some)
+        _mark_traditional(connection, batch)
         _learn(connection, vocabulary)
         count += len(batch)
     return count
@@ -115,9 +113,18 @@ def unindex(connection: sa.Connection, docs: Iterable[tuple[int, str, str]]) -> 
         search_postgres.unindex(connection, docs)
         return
     rows = [(docid, " ".join(terms.entered(title, text))) for docid, title, text in docs]
+    for name, some in _indexes(connection, rows):
+        connection.exec_driver_sql(f"INSERT INTO {name}({name}, rowid, terms) VALUES('delete', ?, ?)", some)
     if rows:
-        connection.exec_driver_sql("INSERT INTO article_fts(article_fts, rowid, terms) VALUES('delete', ?, ?)", rows)
         connection.exec_driver_sql("DELETE FROM article_traditional WHERE docid = ?", [row[:1] for row in rows])
+
+
+def _indexes(connection: sa.Connection, rows: list[tuple[int, str]]) -> Iterator[tuple[str, list[tuple[int, str]]]]:
+    """The index, and the one that is being built, with those of the rows that each of them holds or will hold."""
+    if rows:
+        yield "article_fts", rows
+    if (upto := rebuilt_up_to(connection)) is not None and (some := [row for row in rows if row[0] <= upto]):
+        yield NEW, some
 
 
 def _learn(connection: sa.Connection, vocabulary: set[str]) -> None:
@@ -135,27 +142,35 @@ def _learn(connection: sa.Connection, vocabulary: set[str]) -> None:
     )
 
 
-def rebuild(connection: sa.Connection, told: Callable[[int], object] = lambda _done: None) -> int:
-    """Build the whole index again from the articles, in this transaction; how many articles are in it.
+def rebuilt_up_to(connection: sa.Connection) -> int | None:
+    """The last docid that is in the index being built (`reindex`); None when none is."""
+    found: int | None = connection.exec_driver_sql("SELECT max(upto) FROM article_reindex").scalar_one()
+    return found
 
-    `told` hears how many are done.
-    """
-    if connection.dialect.name == "postgresql":
-        return search_postgres.rebuild(connection, told)
-    connection.exec_driver_sql("INSERT INTO article_fts(article_fts) VALUES('delete-all')")
-    connection.exec_driver_sql("DELETE FROM article_traditional")
-    connection.exec_driver_sql("DELETE FROM article_word")
-    connection.exec_driver_sql("INSERT INTO article_word_fts(article_word_fts) VALUES('rebuild')")
-    count = 0
-    last = -(1 << 62)
-    while rows := connection.exec_driver_sql(
-        "SELECT docid, title, text FROM article WHERE docid > ? ORDER BY docid LIMIT ?", (last, BATCH)
-    ).fetchall():
-        count += index(connection, [(row[0], row[1], row[2]) for row in rows])
-        last = rows[-1][0]
-        told(count)
-    optimize(connection)
-    return count
+
+def enter_anew(connection: sa.Connection, docs: Sequence[tuple[int, str, str]], after: int) -> None:
+    """Enter articles, the next ones after a docid, in the index being built, and in what goes with both."""
+    rows, vocabulary = _entries(docs)
+    connection.exec_driver_sql(f"INSERT INTO {NEW}(rowid, terms) VALUES(?, ?)", rows)
+    connection.exec_driver_sql("DELETE FROM article_traditional WHERE docid > ? AND docid <= ?", (after, docs[-1][0]))
+    _mark_traditional(connection, docs)
+    _learn(connection, vocabulary)
+
+
+def _entries(docs: Sequence[tuple[int, str, str]]) -> tuple[list[tuple[int, str]], set[str]]:
+    """The documents' rows in the index, and their words."""
+    rows, vocabulary = [], set[str]()
+    for docid, title, text in docs:
+        found, words = terms.entered_words(title, text)
+        vocabulary |= words
+        rows.append((docid, " ".join(found)))
+    return rows, vocabulary
+
+
+def _mark_traditional(connection: sa.Connection, docs: Sequence[tuple[int, str, str]]) -> None:
+    traditional = [(docid,) for docid, title, text in docs if terms.is_traditional(title, text)]
+    if traditional:
+        connection.exec_driver_sql("INSERT INTO article_traditional(docid) VALUES(?)", traditional)
 
 
 def optimize(connection: sa.Connection) -> None:
@@ -221,7 +236,12 @@ def find(
     return lookup.find(raw, query, limit=limit, offset=offset, rank=rank, candidates=candidates, count=count)
 
 
-def hits(connection: sa.Connection, ids: Sequence[int]) -> list[lookup.Hit]:
+def saved(connection: sa.Connection) -> dict[str, str]:
+    """The saved searches by name."""
+    return {row[0]: row[1] for row in connection.exec_driver_sql("SELECT name, query FROM saved_search")}
+
+
+def hits(connection: sa.Connection, ids: Sequence[int]) -> list[Hit]:
     """The articles with these ids, in this order; see `lookup.hits`."""
     if connection.dialect.name == "postgresql":
         return search_postgres.hits(connection, ids)

@@ -3,14 +3,14 @@
     article_fts    docid = article.docid; the unique terms, and the folded text where lower case of ASCII does not give it
     article_word   the distinct words with their pieces of three: `methane` must also find `biomethane`
     article_large  documents whose terms did not all fit
-    article_slot   docids taken in a row, so that the next free one is found at once
+    article_slot   docids taken in a row, so that the next free one is found at once (`article_reindex`: as on SQLite)
 
 The first migration makes them; no extension is used. `find` and `hits` give what `lookup` gives on SQLite.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -19,58 +19,17 @@ import sqlalchemy as sa
 
 from aggregator import terms
 from aggregator.query import Node
-from aggregator.store import plan_postgres
-from aggregator.store.lookup import NEWEST, Found, Hit
+from aggregator.store import paging, plan_postgres
+from aggregator.store.paging import Asked, Found, Hit
 from aggregator.store.plan import CANDIDATES
 from aggregator.store.plan_postgres import PostgresPlan, grams
-from aggregator.store.ranking import ordered
 
-SLOT = 4
 BATCH = 500
-_UNKNOWN = 1 << 62
 ROOM = 900_000
 """Bytes of terms that are put into one `tsvector`; PostgreSQL takes 1,048,575."""
 
 
 # --- writing ----------------------------------------------------------------------------------------------------
-
-
-def allocate(connection: sa.Connection, seconds: Sequence[int]) -> list[int]:
-    """Free docids for articles dated `seconds` after 2000-01-01 UTC, all to be stored in this transaction."""
-    slots = [moment // SLOT for moment in seconds]
-    known = connection.exec_driver_sql("SELECT docid FROM article WHERE docid = ANY(%s)", (slots,))
-    taken = set(known.scalars())
-    given: dict[int, int] = {}
-    for place in sorted(range(len(seconds)), key=seconds.__getitem__):
-        slot = slots[place]
-        given[place] = slot if slot not in taken else _free(connection, slot, taken)
-        taken.add(given[place])
-    return [given[place] for place in range(len(seconds))]
-
-
-def _free(connection: sa.Connection, slot: int, taken: set[int]) -> int:
-    """The first number from `slot` that no article has; runs of taken ones are remembered and jumped over."""
-
-    def is_taken(number: int) -> bool:
-        if number in taken:
-            return True
-        return connection.exec_driver_sql("SELECT 1 FROM article WHERE docid = %s", (number,)).first() is not None
-
-    start, docid = _run(connection, slot) or (slot, slot + 1)
-    while is_taken(docid):
-        run = _run(connection, docid)
-        docid = run[1] if run else docid + 1
-    connection.exec_driver_sql("DELETE FROM article_slot WHERE home BETWEEN %s AND %s", (start, docid))
-    connection.exec_driver_sql("INSERT INTO article_slot(home, next) VALUES(%s, %s)", (start, docid + 1))
-    return docid
-
-
-def _run(connection: sa.Connection, slot: int) -> tuple[int, int] | None:
-    """The run of taken docids around `slot`: its first and the one after its last."""
-    row = connection.exec_driver_sql(
-        "SELECT home, next FROM article_slot WHERE home <= %s ORDER BY home DESC LIMIT 1", (slot,)
-    ).first()
-    return (row[0], row[1]) if row is not None and row[1] > slot else None
 
 
 def index(connection: sa.Connection, docs: Iterable[tuple[int, str, str]]) -> int:
@@ -138,24 +97,6 @@ def unindex(connection: sa.Connection, docs: Iterable[tuple[int, str, str]]) -> 
         connection.exec_driver_sql(f"DELETE FROM {table} WHERE docid = ANY(%s)", (docids,))  # noqa: S608 - own names
 
 
-def rebuild(connection: sa.Connection, told: Callable[[int], object] = lambda _done: None) -> int:
-    """Build the whole index again from the articles, in this transaction; how many articles are in it.
-
-    `told` hears how many are done.
-    """
-    for table in ("article_fts", "article_large", "article_word"):
-        connection.exec_driver_sql(f"DELETE FROM {table}")  # noqa: S608 - own names
-    count = 0
-    last = -(1 << 62)
-    while rows := connection.exec_driver_sql(
-        "SELECT docid, title, text FROM article WHERE docid > %s ORDER BY docid LIMIT %s", (last, BATCH)
-    ).fetchall():
-        count += index(connection, [(row[0], row[1], row[2]) for row in rows])
-        last = rows[-1][0]
-        told(count)
-    return count
-
-
 def optimize(connection: sa.Connection) -> None:
     """Merge what GIN keeps aside, and count for the planner."""
     connection.exec_driver_sql("SELECT gin_clean_pending_list('ix_article_fts_terms')")
@@ -208,52 +149,37 @@ def find(
 ) -> Found:
     """The articles that a query finds, newest first, or best first of the newest 5,000 when `rank`; as `lookup.find`."""
     plan = plan_postgres.compiled(connection, query)
-    ranked = rank and bool(plan.leaves)
-    total = _number(connection, plan) if count else _UNKNOWN
-    exact = count and not plan.looks
-    seen = _newest(connection, plan, candidates, 0) if plan.looks and total <= candidates else None
-    if seen is not None:
-        total, exact = len(seen), True
-    if ranked:
-        page = _best(connection, plan, limit, offset, seen)
-    else:
-        page = seen[offset : offset + limit] if seen is not None else _newest(connection, plan, limit, offset)
-    if not exact and len(page) < limit and (page or not offset) and (not ranked or total <= NEWEST):
-        total, exact = offset + len(page), True
-    notes = plan.notes
-    if ranked and count and total > NEWEST:
-        notes = (*notes, f"ranked among the newest {NEWEST:,} of {total:,} matches")
-    return Found(_ids(connection, page, dated=not rank), total, exact, notes)
-
-
-def _number(connection: sa.Connection, plan: PostgresPlan) -> int:
-    return int(connection.execute(sa.text(plan.select("count(*)", looked_at=False)), plan.params).scalar_one())
-
-
-def _newest(connection: sa.Connection, plan: PostgresPlan, limit: int, offset: int) -> list[int]:
-    sql = plan.select(plan.docid) + f" ORDER BY {plan.docid} DESC LIMIT :limit OFFSET :offset"
-    return list(connection.execute(sa.text(sql), {**plan.params, "limit": limit, "offset": offset}).scalars())
-
-
-def _best(connection: sa.Connection, plan: PostgresPlan, limit: int, offset: int, seen: list[int] | None) -> list[int]:
-    """The best of the newest matches, as `lookup` finds them."""
-    if seen is not None:
-        newest = seen[:NEWEST]
-    else:
-        sql = plan.select(plan.docid, looked_at=False) + f" ORDER BY {plan.docid} DESC LIMIT {NEWEST}"
-        newest = list(connection.execute(sa.text(sql), plan.params).scalars())
-    docids: Iterable[int] = ordered(_Gin(connection), newest, plan.leaves)
-    if seen is None and plan.looks:
-        one = sa.text(plan.one())
-        docids = (d for d in docids if connection.execute(one, {**plan.params, "docid": d}).first() is not None)
-    return list(islice(docids, offset, offset + limit))
+    return paging.found(_Gin(connection), plan, Asked(limit, offset, rank, candidates, count))
 
 
 @dataclass(frozen=True, slots=True)
 class _Gin:
-    """What ranking asks of the index on PostgreSQL."""
+    """What PostgreSQL answers to a plan, and what ranking asks of it."""
 
     connection: sa.Connection
+
+    def number(self, plan: PostgresPlan) -> int:
+        return int(self._asked(plan.select("count(*)", looked_at=False), plan).scalar_one())
+
+    def newest(self, plan: PostgresPlan, limit: int, offset: int) -> Sequence[int]:
+        sql = plan.select(plan.docid) + f" ORDER BY {plan.docid} DESC LIMIT :limit OFFSET :offset"
+        return list(self._asked(sql, plan, limit=limit, offset=offset).scalars())
+
+    def candidates(self, plan: PostgresPlan, limit: int) -> Sequence[int]:
+        sql = plan.select(plan.docid, looked_at=False) + f" ORDER BY {plan.docid} DESC LIMIT :limit"
+        return list(self._asked(sql, plan, limit=limit).scalars())
+
+    def passing(self, plan: PostgresPlan, docids: Iterable[int]) -> Iterator[int]:
+        return (docid for docid in docids if self._asked(plan.one(), plan, docid=docid).first() is not None)
+
+    def _asked(self, sql: str, plan: PostgresPlan, **more: int) -> sa.CursorResult[Any]:
+        return self.connection.execute(sa.text(sql), plan.params | more)
+
+    def ids(self, docids: Sequence[int], *, dated: bool) -> tuple[int, ...]:
+        rows = self.connection.exec_driver_sql(
+            "SELECT docid, id, coalesce(published, first_seen) FROM article WHERE docid = ANY(%s)", (list(docids),)
+        )
+        return paging.in_order(rows.fetchall(), docids, dated=dated)
 
     def articles(self) -> int:
         return int(self.connection.exec_driver_sql("SELECT max(id) FROM article").scalar_one())
@@ -283,47 +209,18 @@ class _Gin:
         return [(row[0], terms.folded(row[1]), terms.folded(row[2])) for row in rows]
 
 
-def _ids(connection: sa.Connection, docids: list[int], *, dated: bool) -> tuple[int, ...]:
-    """Article ids of docids; `dated` puts those of one slot in the order of their dates."""
-    rows = connection.exec_driver_sql(
-        "SELECT docid, id, coalesce(published, first_seen) FROM article WHERE docid = ANY(%s)", (docids,)
-    )
-    found = {row[0]: (row[1], row[2]) for row in rows}
-    order = sorted(docids, key=lambda docid: (found[docid][1], docid), reverse=True) if dated else docids
-    return tuple(found[docid][0] for docid in order)
-
-
 def hits(connection: sa.Connection, ids: Sequence[int]) -> list[Hit]:
     """The articles with these ids, in this order."""
-    wanted = list(ids)
-    rows = connection.exec_driver_sql(
-        "SELECT id, feed, outlet, title, coalesce(url, link), lang, published, first_seen, text, story_id, reprint_of"
-        " FROM article LEFT JOIN place ON article_id = id WHERE id = ANY(%s)",
-        (wanted,),
+    wanted = (list(ids),)
+    rows = connection.exec_driver_sql(f"{paging.HIT} WHERE id = ANY(%s)", wanted).fetchall()
+    clauses, agreements = (
+        paging.gathered(
+            connection.exec_driver_sql(
+                f"SELECT article_id, {column} FROM {table} WHERE article_id = ANY(%s){condition}"  # noqa: S608 - own names
+                f' ORDER BY article_id, {column} COLLATE "C"',
+                wanted,
+            ).fetchall()
+        )
+        for column, table, condition in paging.BESIDE
     )
-    by_id = {row[0]: row for row in rows}
-    clauses = _several(connection, "clause", "clause_tag", wanted, " AND relation = 'discusses'")
-    agreements = _several(connection, "agreement", "article_agreement", wanted)
-    return [
-        _hit(by_id[identity], clauses.get(identity, ()), agreements.get(identity, ()))
-        for identity in wanted
-        if identity in by_id
-    ]
-
-
-def _hit(row: Sequence[Any], clauses: tuple[str, ...], agreements: tuple[str, ...]) -> Hit:
-    identity, feed, outlet, title, url, lang, published, first_seen, text, story, original = row
-    return Hit(
-        identity, feed, outlet, title, url, lang, published, first_seen, text, clauses, agreements, story, original
-    )
-
-
-def _several(
-    connection: sa.Connection, column: str, table: str, ids: list[int], condition: str = ""
-) -> dict[int, tuple[str, ...]]:
-    """The values of a column of each article, in order."""
-    found: dict[int, tuple[Any, ...]] = {}
-    sql = f'SELECT article_id, {column} FROM {table} WHERE article_id = ANY(%s){condition} ORDER BY article_id, {column} COLLATE "C"'  # noqa: S608
-    for identity, value in connection.exec_driver_sql(sql, (ids,)):
-        found[identity] = (*found.get(identity, ()), value)
-    return found
+    return paging.hits(ids, rows, clauses, agreements, lambda instant: instant)
