@@ -13,13 +13,15 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
+from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
-
-from bs4 import BeautifulSoup
 
 from aggregator.errors import FeedError, ParseError
 from aggregator.model import Article, Feed, Fetched
 from aggregator.text import fold
+
+if TYPE_CHECKING:
+    from bs4 import BeautifulSoup
 
 MORE = 1.2
 """A page counts as fuller from a fifth more text on: less is a caption or a by-line."""
@@ -112,6 +114,8 @@ def page(body: bytes, asked: Request) -> str:
     from aggregator.parse.charset import decode
 
     url, keep, drop = asked.url, asked.keep, asked.drop
+    from bs4 import BeautifulSoup
+
     soup = _without_crowds(BeautifulSoup(decode(body, asked.content_type).text, "lxml"))
     if not _is_about(soup.get_text(), asked):
         raise ParseError("its page shows something else than the article.", "page")
