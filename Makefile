@@ -2,13 +2,14 @@
 # make test   set everything up and run the tests
 # make check  format, lint, types, import contracts, tests with branch coverage
 # make bench  the measurements of benchmarks/README.md
+# make peers  other feed readers to measure against, in an environment of their own
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 ARGS ?=
 
-.PHONY: run test check bench lock clean
+.PHONY: run test check bench peers lock clean
 
 run: $(VENV)/.run
 	$(BIN)/aggregator run $(ARGS)
@@ -25,6 +26,10 @@ check: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/all.py $(ARGS)
+
+peers:
+	$(PYTHON) -m venv .peers
+	.peers/bin/python -m pip install --quiet --disable-pip-version-check reader sgmllib3k rss2email
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -30,7 +30,7 @@ from types import FrameType
 from typing import Any
 from urllib.parse import urlencode
 
-from aggregator import alerts, delivery, health, listener, log, notify, opt_out, pipeline, telling, turn
+from aggregator import alerts, delivery, health, listener, log, memory, notify, opt_out, pipeline, telling, turn
 from aggregator.app import App
 from aggregator.errors import AggregatorError, ArchiveBusy, ArchiveFull, UsageError
 from aggregator.jobs import Job, Runner
@@ -95,6 +95,8 @@ class Daemon:
             self.metrics.count(report)
             self.tell(report)
         self.first = False
+        if sum(report.new + report.revised for report in reports) > pipeline.TEXTS // 2:
+            memory.give_back()
         return reports
 
     def due(self) -> list[Feed]:
@@ -179,6 +181,8 @@ class Daemon:
         self.app, self.feeds, self.desk = fresh, fresh.settings.feeds, None
         self.held.close()
         self.held = held
+        del fresh
+        memory.give_back()
 
     # --- how it is
 
@@ -229,14 +233,17 @@ class Daemon:
 def run(app: App) -> None:
     """Run until SIGTERM or SIGINT; raises ArchiveBusy when another daemon works on the archive."""
     log.configure(app.log_format)
+    memory.frugal()
     settings = app.settings
     with ExitStack() as stack:
         archive = stack.enter_context(app.opened())
         stack.enter_context(archive.lock("a daemon"))
+        archive.be_frugal()
         held = ExitStack()
         daemon = Daemon(app, held.enter_context(app.parts(archive)), settings.feeds, held=held)
         stack.callback(lambda: daemon.held.close())  # noqa: PLW0108 - `held` is another one after a reload
         runners = _runners(daemon)
+        memory.give_back()  # what reading the agreements took
         daemon.metrics.started.set_to_current_time()
         stack.enter_context(listener.listening(settings.listen, routes(daemon, runners)))
         _on_signals(daemon)

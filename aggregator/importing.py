@@ -44,8 +44,9 @@ def take_files(paths: Iterable[Path], parts: pipeline.Parts) -> Iterator[Progres
             return
         now = parts.clock()
         with parts.archive.writing() as connection:
-            filing = pipeline.Filing(connection, now)
-            done = filing.admit(_brought(batch))
+            brought = _brought(batch)
+            filing = pipeline.Filing.of(connection, now, [brought])
+            done = filing.admit(brought)
             reprints = len(filing.file(parts.tag))
         progress = Progress(
             progress.read + read,

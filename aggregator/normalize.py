@@ -13,13 +13,17 @@ from __future__ import annotations
 
 import html as html_entities
 import re
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from bs4 import BeautifulSoup, Comment, Tag
 from selectolax.lexbor import LexborHTMLParser
 
 from aggregator.model import Article, Entry, Feed
 from aggregator.text import clean, language, without_tags
+
+if TYPE_CHECKING:
+    from bs4 import Tag
 
 _BREAK = "\x1e"
 _BLOCKS = (
@@ -40,14 +44,7 @@ _FURNITURE = re.compile(
     r"|hzh_ad|appendQr_wrap",
     re.IGNORECASE,
 )
-# First the attribute, then what it says: in one pattern each attribute would look through all that follow it.
-_NAMING = re.compile(r"""(?:class|id|data-name)\s*=[^"'>]*(?:["'][^"'>]*)?""", re.IGNORECASE)
-_MAY_BE_FURNITURE = re.compile(
-    "ad|qr|imu|innity|spons|promo|ewm|erwei|share|relat|recom|newsl|subscr|copyr|quota|kaihu", re.IGNORECASE
-)
-_STYLE = re.compile(r"style\s*=[^>]*", re.IGNORECASE)
 _HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden|font-size\s*:\s*0(?:px|pt|em|;|$)", re.IGNORECASE)
-_MAY_HIDE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden|font-size\s*:\s*0", re.IGNORECASE)
 
 # Whole lines that belong to the house and not to the article. Each pattern must match a line from its start.
 _HOUSE_LINE = re.compile(
@@ -75,7 +72,10 @@ _HOUSE_LINE = re.compile(
 _DATE_LINE = re.compile(
     r"^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d{1,2} [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d (?:GMT|[+-]\d{4})$"
 )
-_SPACE = re.compile(r"[ \t\r\n\f\v\u00a0\u2002-\u200a\u202f\u205f\u3000]+")
+# Anything but one plain blank by itself: those need no other in their place, and most are of that kind.
+_SPACE = re.compile(
+    r"[ \t\r\n\f\v\u00a0\u2002-\u200a\u202f\u205f\u3000]{2,}|[\t\r\n\f\v\u00a0\u2002-\u200a\u202f\u205f\u3000]"
+)
 _ZERO_WIDTH = re.compile("[\u200b\u200e\u200f\u2060\ufeff\u00ad]")
 _TAG = re.compile(r"<[a-zA-Z/!?]|&[#a-zA-Z]")
 _NESTING = re.compile(r"<(/)?(?!(?:p|li|br|img|hr|tr|td|th|dd|dt|option|input|meta|link)\b)[a-zA-Z]")
@@ -142,9 +142,9 @@ def _words(html: str) -> str:
         return html.replace("\n", _BREAK)
     if _too_deep(html):
         return html_entities.unescape(without_tags(html, _BREAK))
-    if _may_hold(html, _NAMING, _MAY_BE_FURNITURE) or _may_hold(html, _STYLE, _MAY_HIDE):
-        html = without_furniture(html)
     tree = LexborHTMLParser(f"<body>{html}")
+    if any(_may_go(node.attributes) for node in tree.css("[class],[id],[data-name],[style]")):
+        tree = LexborHTMLParser(f"<body>{without_furniture(html)}")
     for node in tree.css(_NEVER_TEXT):
         node.decompose()
     for node in tree.css(_BLOCKS):
@@ -158,8 +158,10 @@ def _words(html: str) -> str:
     return (body.text(deep=True, separator="", strip=False) or "") if body is not None else ""
 
 
-def _may_hold(html: str, attribute: re.Pattern[str], said: re.Pattern[str]) -> bool:
-    return any(said.search(found[0]) for found in attribute.finditer(html))
+def _may_go(said: Mapping[str, str | None]) -> bool:
+    """Whether an element with these attributes is furniture, so that Beautiful Soup has to weigh what it holds."""
+    names = (said.get("class"), said.get("id"), said.get("data-name"))
+    return any(name and _FURNITURE.search(name) for name in names) or bool(_HIDDEN.search(said.get("style") or ""))
 
 
 def _too_deep(html: str) -> bool:
@@ -178,6 +180,8 @@ def without_furniture(html: str) -> str:
 
     A container goes only when it holds less than half of the words: outlets name their whole article `share-content`.
     """
+    from bs4 import BeautifulSoup, Comment  # an eighth of the time that starting takes, and seldom needed
+
     soup = BeautifulSoup(html, "lxml")
     for comment in soup.find_all(string=lambda string: isinstance(string, Comment)):
         comment.extract()
@@ -198,7 +202,7 @@ def _is_furniture(node: Tag) -> bool:
 
 
 def _lines(words: str) -> list[str]:
-    pieces = (_SPACE.sub(" ", _ZERO_WIDTH.sub("", piece)).strip() for piece in words.split(_BREAK))
+    pieces = map(str.strip, _SPACE.sub(" ", _ZERO_WIDTH.sub("", words)).split(_BREAK))
     return [piece for piece in pieces if piece]
 
 

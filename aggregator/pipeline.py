@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -40,8 +40,8 @@ from aggregator.model import (
     Tags,
     Validators,
 )
-from aggregator.relate import relate
-from aggregator.store import articles, feeds, prune, tags
+from aggregator.relate import BATCH, relate
+from aggregator.store import articles, feeds, known, tags
 from aggregator.store.archive import Archive
 from aggregator.tag_review import judged
 
@@ -51,8 +51,8 @@ GROUP = 64
 TEXTS = 200
 """Articles in one transaction: what relating them needs waits in memory, and other writers wait for the lock."""
 
-AHEAD = 96
-"""Feeds asked for and not yet stored at the most: what they brought waits in memory."""
+FEW, AHEAD = 32, 96
+"""Feeds asked for and not yet stored, where they bring much and where they bring little: it waits in memory."""
 
 NOT_MODIFIED = 304
 
@@ -97,6 +97,8 @@ class Brought:
     """Entries that were left unread because their bytes stood in the last document too."""
     pages: Mapping[int, Article] = field(default_factory=dict)
     """By index in `articles`: the same article with its page's text. What an entry is, is judged by the feed's."""
+    names: known.Names | None = None
+    """What `articles` may be known by; worked out where it disturbs nobody, in the fetching thread."""
 
 
 def poll(
@@ -116,7 +118,7 @@ def poll(
 
     pool = ThreadPoolExecutor(max_workers=parts.workers, thread_name_prefix="fetch")
     try:
-        for group in _as_completed(asking(pool), parts.stopped):
+        for group in _as_completed(asking(pool), parts):
             yield from (store or take_in)(_undisturbed(group, parts), parts)
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
@@ -175,14 +177,21 @@ class Together:
             lot.reports = [next(reports) for _ in lot.group]
 
 
-def _as_completed(asked: Iterator[Future[Brought]], stopped: Callable[[], bool]) -> Iterator[list[Brought]]:
-    """Groups of what has come, as it comes; no more than AHEAD feeds are asked before the first of them is stored."""
-    waiting = set(islice(asked, AHEAD))
-    while waiting and not stopped():
+def _as_completed(asked: Iterator[Future[Brought]], parts: Parts) -> Iterator[list[Brought]]:
+    """Groups of what has come, as it comes; no more feeds are asked before the first of them is stored than AHEAD, and
+    than would bring 3 * TEXTS articles if all brought as many as the last ones did.
+    """
+    few = ahead = max(FEW, parts.workers)
+    waiting = set(islice(asked, ahead))
+    while waiting and not parts.stopped():
         done, waiting = wait(waiting, timeout=0.5, return_when=FIRST_COMPLETED)
-        yield from _groups([future.result() for future in done])
+        ready = [future.result() for future in done]
         done.clear()
-        waiting |= set(islice(asked, AHEAD - len(waiting)))
+        if ready:
+            each = sum(len(brought.articles) for brought in ready) / len(ready)
+            ahead = max(few, min(AHEAD, int(3 * TEXTS / max(each, 1))))
+        yield from _groups(ready)
+        waiting |= set(islice(asked, max(ahead - len(waiting), 0)))
 
 
 def _groups(ready: list[Brought]) -> Iterator[list[Brought]]:
@@ -216,7 +225,8 @@ def ask(feed: Feed, state: FeedState, parts: Parts, *, force: bool = False) -> B
             return Brought(feed, state, turn.Outcome(PollStatus.UNCHANGED, url=url, fetched=_light(fetched)))
         reading = _read(feed, state, fetched, parts, now)
         brought = tuple(_article(entry, feed) for entry in reading.document.entries)
-        pages = _pages(feed, brought, parts) if feed.fulltext else {}
+        names = names_of(feed.id, brought)
+        pages = _pages(feed, brought, names, parts) if feed.fulltext else {}
     except FeedError as error:
         return Brought(feed, state, turn.failure(error))
     except Exception as error:  # noqa: BLE001 - whatever a feed sends, it stops nobody but itself
@@ -231,7 +241,7 @@ def ask(feed: Feed, state: FeedState, parts: Parts, *, force: bool = False) -> B
         window=polite.window(reading.dates, now),
         items=reading.memory,
     )
-    return Brought(feed, state, outcome, brought, reading.old, pages)
+    return Brought(feed, state, outcome, brought, reading.old, pages, names)
 
 
 @dataclass(frozen=True)
@@ -266,10 +276,10 @@ def _read(feed: Feed, state: FeedState, fetched: Fetched, parts: Parts, now: dat
     return Reading(document, dates + rawitems.known_dates(items, old, memory or {}), len(old), kept)
 
 
-def _pages(feed: Feed, arrived: Sequence[Article], parts: Parts) -> dict[int, Article]:
+def _pages(feed: Feed, arrived: Sequence[Article], names: known.Names, parts: Parts) -> dict[int, Article]:
     """The pages of what the archive does not know yet; looked up before the writing transaction opens."""
     with parts.archive.reading() as connection:
-        decisions = decide(connection, feed.id, arrived)
+        decisions = decide(connection, arrived, names, known.look_up(connection, [names]))
     wanted = [decision.index for decision in decisions if decision.arrival is not Arrival.UNCHANGED]
     return {index: parts.complete(arrived[index], feed) for index in wanted if not parts.stopped()}
 
@@ -318,10 +328,12 @@ def take_in(group: Sequence[Brought], parts: Parts) -> list[PollReport]:
 def _take_in(group: Sequence[Brought], parts: Parts) -> list[PollReport]:
     now = parts.clock()
     with parts.archive.writing() as connection:
-        filing = Filing(connection, now)
+        filing = Filing.of(connection, now, group)
         taken = [(brought, _stored_or_failed(filing, brought)) for brought in group]
         reprints = filing.file(parts.tag)
-        return [_remembered(connection, brought, admitted, reprints, now) for brought, admitted in taken]
+        reported = [_reported(brought, admitted, reprints) for brought, admitted in taken]
+        _remember(connection, reported, now)
+    return [report for _brought, report in reported]
 
 
 def _stored_or_failed(filing: Filing, brought: Brought) -> Admitted | FeedError:
@@ -338,16 +350,12 @@ def _stored_or_failed(filing: Filing, brought: Brought) -> Admitted | FeedError:
         return FeedError(f"could not be stored: {error}", "store")
 
 
-def _remembered(
-    connection: sa.Connection,
-    brought: Brought,
-    admitted: Admitted | FeedError,
-    reprints: frozenset[int],
-    now: datetime,
-) -> PollReport:
+def _reported(
+    brought: Brought, admitted: Admitted | FeedError, reprints: frozenset[int]
+) -> tuple[Brought, PollReport]:
     if isinstance(admitted, FeedError):
         brought, admitted = replace(brought, outcome=turn.failure(admitted)), Admitted()
-    report = PollReport(
+    return brought, PollReport(
         brought.feed.id,
         brought.outcome.status,
         new=admitted.new,
@@ -358,19 +366,22 @@ def _remembered(
         kind=brought.outcome.kind,
         notes=brought.outcome.notes,
     )
-    if brought.outcome.status is not PollStatus.SKIPPED:
-        _remember(connection, brought, report, now)
-    return report
 
 
-def _remember(connection: sa.Connection, brought: Brought, report: PollReport, now: datetime) -> None:
-    state = turn.after(brought.feed, brought.state, brought.outcome, report, now)
-    feeds.save(connection, brought.feed, state)
-    if state.failing_since:
-        kind, error = brought.outcome.kind or "other", brought.outcome.error or ""
-        feeds.note_outage(connection, brought.feed.id, state.failing_since, kind, error)
-    elif brought.state.failing_since:
-        feeds.end_outage(connection, brought.feed.id, now)
+def _remember(connection: sa.Connection, reported: Sequence[tuple[Brought, PollReport]], now: datetime) -> None:
+    """The feeds' new states; those that were not asked keep theirs."""
+    after = [
+        (brought, turn.after(brought.feed, brought.state, brought.outcome, report, now))
+        for brought, report in reported
+        if brought.outcome.status is not PollStatus.SKIPPED
+    ]
+    feeds.save_all(connection, [(brought.feed, state) for brought, state in after])
+    for brought, state in after:
+        if state.failing_since:
+            kind, error = brought.outcome.kind or "other", brought.outcome.error or ""
+            feeds.note_outage(connection, brought.feed.id, state.failing_since, kind, error)
+        elif brought.state.failing_since:
+            feeds.end_outage(connection, brought.feed.id, now)
 
 
 @dataclass(frozen=True)
@@ -389,12 +400,20 @@ class Filing:
 
     connection: sa.Connection
     now: datetime
+    lookup: known.Lookup
     texts: articles.Texts = field(default_factory=articles.Texts)
     fresh: dict[ArticleId, Article] = field(default_factory=dict)
 
+    @classmethod
+    def of(cls, connection: sa.Connection, now: datetime, group: Iterable[Brought]) -> Filing:
+        """For a group that is to be admitted: the archive is asked once for all that any of it may be."""
+        names = [brought.names or names_of(brought.feed.id, brought.articles) for brought in group if brought.articles]
+        return cls(connection, now, known.look_up(connection, names))
+
     def admit(self, brought: Brought) -> Admitted:
         """Decide for each article whether it is new, a revision, or known; store what is not known."""
-        decisions = decide(self.connection, brought.feed.id, brought.articles)
+        names = brought.names or names_of(brought.feed.id, brought.articles)
+        decisions = decide(self.connection, brought.articles, names, self.lookup)
         values = {**dict(enumerate(brought.articles)), **brought.pages}
         new = [one for one in decisions if one.arrival is Arrival.NEW]
         added = articles.add(self.connection, [(values[one.index], one.key) for one in new], self.now, self.texts)
@@ -403,6 +422,8 @@ class Filing:
         for one in revised:  # oldest first, and each after the new article that it may revise
             of = stored[one.after].id if one.after is not None else one.of or ArticleId(0)
             stored[one.index] = articles.revise(self.connection, of, values[one.index], one.key, self.now, self.texts)
+        for one in (*new, *revised):
+            self.lookup.changed(stored[one.index], one.key)
         newest = {article.id: article for article in stored.values()}
         self.fresh.update(newest)
         unchanged = len(decisions) - len(new) - len(revised)
@@ -424,16 +445,24 @@ class Filing:
             return frozenset()
         self.texts.write(self.connection)
         tags.put(self.connection, self._tagged(stored, tag))
-        return relate(self.connection, stored, self.now)
+        reprints: set[int] = set()
+        for start in range(0, len(stored), BATCH):
+            reprints |= relate(self.connection, stored[start : start + BATCH], self.now)
+        return frozenset(reprints)
 
 
-def decide(connection: sa.Connection, feed: str, arrived: Sequence[Article]) -> list[identity.Decision]:
-    """Ask the archive once for everything that could be the same, then decide.
+def names_of(feed: str, arrived: Sequence[Article]) -> known.Names:
+    """What a feed's articles may be known by."""
+    wanted = identity.wanted_of(arrived)
+    return known.Names(feed, wanted.guids, wanted.urls, wanted.keys)
+
+
+def decide(
+    connection: sa.Connection, arrived: Sequence[Article], names: known.Names, lookup: known.Lookup
+) -> list[identity.Decision]:
+    """What each article is, by what the archive knows under its names.
 
     What was removed from the archive (`archive prune`) is known too, and no text of it is a revision.
     """
-    wanted = identity.wanted_of(arrived)
-    known = articles.known(connection, feed, wanted.guids, wanted.urls, wanted.keys)
-    removed = prune.known(connection, feed, wanted.guids, wanted.urls, wanted.keys)
-    decisions = identity.decide(arrived, [*known, *removed], lambda of: articles.text_of(connection, of))
+    decisions = identity.decide(arrived, lookup.of(names), lambda of: articles.text_of(connection, of))
     return [replace(one, arrival=Arrival.UNCHANGED) if one.of is not None and one.of < 0 else one for one in decisions]

@@ -165,7 +165,7 @@ def newest(
 def atom_feed(
     connection: sa.Connection, query: str, filters: Filters, now: datetime, *, link: str = "", limit: int = ENTRIES
 ) -> bytes:
-    """The newest articles that a query and filters find, as Atom. Raises QueryError, UsageError."""
+    """The newest articles that a query and filters find, as Atom. Raises QueryError."""
     said = [query.strip(), *filters.agreements, *filters.clauses, *filters.outlets, filters.lang or ""]
     title = " ".join(part for part in said if part) or "everything"
     return atom(newest(connection, query, filters, now, limit), title=f"aggregator: {title}", link=link, now=now)

@@ -10,24 +10,26 @@ matter; an article older than all others becomes the original of its copies when
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import chain, islice
+from typing import Generic, TypeVar
 
 import sqlalchemy as sa
 
 from aggregator.dedup import groups, reprint, story
-from aggregator.dedup.groups import Copy
-from aggregator.dedup.reprint import Likeness
+from aggregator.dedup.reprint import Fingerprint, Likeness
+from aggregator.dedup.story import Face
 from aggregator.model import Article
 from aggregator.store import articles, relations, stories
 from aggregator.store.relations import Pair, Trace
 
-BATCH = 500
+Kept = TypeVar("Kept")
+BATCH = 100
 """Articles related at a time."""
-FLOOR = groups.STRANGERS
-"""Scores below count as nothing noted."""
+FLOOR = groups.JOINS
+"""Scores below are not noted: alone they join nothing."""
 MOST_CANDIDATES = 24
 """Articles that one is compared with for stories: those that share most keys with it."""
 SHARED_KEYS = 2
@@ -84,13 +86,26 @@ def link(connection: sa.Connection, fresh: Sequence[Trace], texts: Mapping[int, 
     relations.forget(connection, relations.traces(connection, [one.id for one in fresh]).values())
     copies, copy_keys = _copy_candidates(connection, fresh)
     events, event_keys = _event_candidates(connection, fresh)
-    known = {one.id: one for one in fresh}
-    known |= relations.traces(connection, {other for pair in copies | events for other in pair} - known.keys())
-    likenesses = _likenesses(connection, copies, known, texts)
-    scores = _scores(events | likenesses.keys(), likenesses, known)
+    prints = _Known({one.id: one.print for one in fresh}, partial(relations.prints, connection))
+    faces = _Known({one.id: one.face for one in fresh}, partial(relations.faces, connection))
+    likenesses = _likenesses(connection, copies, prints, texts)
+    scores = _scores(events | likenesses.keys(), likenesses, faces, prints)
     relations.put_traces(connection, fresh)
     relations.put_keys(connection, copy_keys, event_keys)
     relations.put_links(connection, likenesses, scores)
+
+
+class _Known(Generic[Kept]):
+    """What is kept of articles, read when it is asked for; articles without a trace are left out."""
+
+    def __init__(self, at_hand: dict[int, Kept], read: Callable[[Collection[int]], dict[int, Kept]]) -> None:
+        self._at_hand, self._read = at_hand, read
+
+    def of(self, pairs: Collection[Pair]) -> dict[int, Kept]:
+        """By id, for both articles of these pairs."""
+        wanted = {member for pair in pairs for member in pair} - self._at_hand.keys()
+        self._at_hand |= self._read(wanted)
+        return self._at_hand
 
 
 def _copy_candidates(connection: sa.Connection, fresh: Sequence[Trace]) -> tuple[set[Pair], set[Pair]]:
@@ -144,41 +159,56 @@ def _pair(a: int, b: int) -> Pair:
 
 
 def _likenesses(
-    connection: sa.Connection, pairs: Iterable[Pair], known: Mapping[int, Trace], texts: Mapping[int, str]
+    connection: sa.Connection, pairs: Collection[Pair], prints: _Known[Fingerprint], texts: Mapping[int, str]
 ) -> dict[Pair, Likeness]:
-    at_hand = dict(texts)
+    known, at_hand = prints.of(pairs), dict(texts)
 
-    def both(a: int, b: int) -> tuple[str, str]:
-        at_hand.update(relations.texts(connection, {a, b} - at_hand.keys()))
-        return at_hand[a], at_hand[b]
+    def both(near: Sequence[int], b: int, at: int) -> tuple[str, str]:
+        at_hand.update(relations.texts(connection, {near[at], b} - at_hand.keys()))
+        return at_hand[near[at]], at_hand[b]
 
-    found = {}
-    for a, b in pairs:
-        if a in known and b in known:
-            likeness = reprint.judge(known[a].print, known[b].print, partial(both, a, b))
-            if likeness:
-                found[a, b] = likeness
+    found: dict[Pair, Likeness] = {}
+    for b, near in _by_second((a, b) for a, b in pairs if a in known and b in known).items():
+        judged = reprint.judge_all(known[b], [known[a] for a in near], partial(both, near, b))
+        found |= {(a, b): likeness for a, likeness in zip(near, judged, strict=True) if likeness}
     return found
 
 
-def _scores(pairs: Iterable[Pair], copies: Mapping[Pair, Likeness], known: Mapping[int, Trace]) -> dict[Pair, float]:
-    found: dict[Pair, float] = {}
-    others: dict[int, list[int]] = defaultdict(list)
+def _by_second(pairs: Iterable[Pair]) -> dict[int, list[int]]:
+    found: dict[int, list[int]] = defaultdict(list)
     for a, b in pairs:
-        if a not in known or b not in known or abs(known[a].when - known[b].when) > story.WINDOW:
-            continue
-        if (likeness := copies.get((a, b))) and not likeness.excerpt:
-            found[a, b] = SAME_TEXT
-        else:
-            others[b].append(a)
-    for b, near in others.items():
-        one = known[b]
-        for a, likely in zip(near, story.attractions(one.face, [known[a].face for a in near], FLOOR), strict=True):
-            if likely is not None and likely > FLOOR:
-                _, differ = reprint.conflicts(known[a].print, one.print)
-                score = likely + story.conflicting(known[a].face, one.face, differ)
-                if score > FLOOR:
-                    found[a, b] = score
+        found[b].append(a)
+    return found
+
+
+def _scores(
+    pairs: Collection[Pair], copies: Mapping[Pair, Likeness], faces: _Known[Face], prints: _Known[Fingerprint]
+) -> dict[Pair, float]:
+    """How much the two of each pair attract each other; pairs far apart in time or not above `FLOOR` are left out."""
+    known = faces.of(pairs)
+    near_in_time = {
+        (a, b) for a, b in pairs if a in known and b in known and abs(known[a].when - known[b].when) <= story.WINDOW
+    }
+    found = {pair: SAME_TEXT for pair, likeness in copies.items() if pair in near_in_time and not likeness.excerpt}
+    likely = {
+        (a, b): score
+        for b, near in _by_second(near_in_time - found.keys()).items()
+        for a, score in zip(near, story.attractions(known[b], [known[a] for a in near], FLOOR), strict=True)
+        if score is not None and score > FLOOR
+    }
+    return found | _less_conflicts(likely, known, prints)
+
+
+def _less_conflicts(
+    likely: Mapping[Pair, float], faces: Mapping[int, Face], prints: _Known[Fingerprint]
+) -> dict[Pair, float]:
+    """The scores after what other numbers in the same surroundings take from them."""
+    known = prints.of(likely.keys())
+    found = {}
+    for (a, b), score in likely.items():
+        _, differ = reprint.conflicts(known[a], known[b])
+        if (left := score + story.conflicting(faces[a], faces[b], differ)) > FLOOR:
+            found[a, b] = left
     return found
 
 
@@ -213,10 +243,7 @@ def _originals(
     words: Mapping[str, Collection[Pair]],
 ) -> dict[int, int | None]:
     concerned = {member for pair in likenesses for member in pair}
-    copies = {
-        one.id: Copy(one.when, one.print.length, min(one.print.sample, default=0))
-        for one in relations.traces(connection, concerned).values()
-    }
+    copies = relations.copies(connection, concerned)
     linked = {pair: likeness for pair, likeness in likenesses.items() if pair[0] in copies and pair[1] in copies}
     return dict.fromkeys(members) | groups.originals(copies, linked, words[NOT_A_REPRINT])
 

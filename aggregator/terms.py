@@ -83,33 +83,56 @@ def sign(char: str) -> str:
 
 
 def terms(text: str) -> set[str]:
-    """The distinct terms of a folded text.
-
-    Set operations over the whole text instead of a loop over its runs: a third of the time.
-    """
-    found = set(_WORD.findall(text))
-    if long := [word for word in found if len(word) > LONGEST]:
-        found.difference_update(long)
-        found.update(window for word in long for window in windows(word))
-    if runs := _PAIRS.findall(text):
-        # A line's end after each run: pairs that end in it give the last characters, those that begin with it nothing.
-        joined = "\n".join(runs) + "\n"
-        pairs = set(map(add, joined, joined[1:]))
-        found.update(pair if pair[1] != "\n" else pair[0] for pair in pairs if pair[0] != "\n")
-        found |= FREQUENT.intersection(joined)
-    found.update(sign(char) for char in _signs(text))
-    return found
-
-
-def _signs(text: str) -> set[str]:
-    return {char for char in set(text) if not char.isalnum() and _IS_SIGN.match(char)}
+    """The distinct terms of a folded text."""
+    return _words(text) | _others(text)
 
 
 def entered(title: str, text: str) -> set[str]:
     """What of an article goes into the index: its terms, and those of its title marked as such."""
-    found = terms(document(title, text))
-    found.update(TITLE + term for term in terms(folded(title)))
+    return entered_words(title, text)[0]
+
+
+def entered_words(title: str, text: str) -> tuple[set[str], set[str]]:
+    """As `entered`, and those among them that are words: what the vocabulary holds."""
+    whole = document(title, text)
+    words = _words(whole)
+    found = words | _others(whole)
+    found.update([TITLE + term for term in terms(folded(title))])
+    return found, words
+
+
+def _words(text: str) -> set[str]:
+    found = set(_WORD.findall(text))
+    if len(max(found, key=len, default="")) > LONGEST:
+        found = {window for word in found for window in windows(word)}
     return found
+
+
+def _others(text: str) -> set[str]:
+    """Pairs, last characters of runs, frequent characters, signs.
+
+    Set operations over the whole text instead of a loop over its runs: a fifth of the time.
+    """
+    met = set(text)
+    found = {sign(char) for char in _signs(met)}
+    if runs := _PAIRS.findall(text):
+        joined = "\n".join(runs)
+        found.update(map(add, joined, joined[1:]))
+        ends = [run[-1] for run in runs]
+        found.difference_update([end + "\n" for end in ends], ["\n" + run[0] for run in runs])
+        found.update(ends)
+        found |= FREQUENT & met
+    return found
+
+
+_PLAIN, _SIGNS = set[str](), set[str]()
+"""Characters met so far: those of words and pairs and blanks, and those that are signs."""
+
+
+def _signs(met: set[str]) -> set[str]:
+    for char in met - _PLAIN - _SIGNS:
+        (_SIGNS if _IS_SIGN.match(char) else _PLAIN).add(char)
+    return met & _SIGNS
 
 
 def windows(word: str) -> list[str]:
@@ -117,11 +140,6 @@ def windows(word: str) -> list[str]:
     if len(word) <= LONGEST:
         return [word]
     return [word[start : start + LONGEST] for start in range(0, len(word) - STEP, STEP)]
-
-
-def words(found: set[str]) -> set[str]:
-    """The terms that are words: what the vocabulary holds."""
-    return {term for term in found if "0" <= term[0] < "\u0e00" and term[0] not in (_SIGN, TITLE)}
 
 
 # --- what a needle asks -----------------------------------------------------------------------------------------

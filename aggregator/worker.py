@@ -12,6 +12,7 @@ Due times live in the archive and never in the queue: a job that is lost, or put
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import signal
 import threading
@@ -22,6 +23,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -30,22 +32,26 @@ from procrastinate import exceptions
 from procrastinate.jobs import Status
 from procrastinate.types import JSONValue
 
-from aggregator import listener, log, notify, pipeline, turn
+from aggregator import daemon as embedded
+from aggregator import listener, log, memory, notify, pipeline, turn
 from aggregator.app import App
-from aggregator.daemon import GRACE, Daemon
-from aggregator.errors import ArchiveBusy
+from aggregator.daemon import GRACE, WATCH, Daemon
+from aggregator.errors import AggregatorError, ArchiveBusy, ArchiveVersion
 from aggregator.jobs import Job
 from aggregator.model import Feed
 from aggregator.store import feeds as feed_store
 
 TICK = 5
-RECOVER = 10
-HEARTBEAT = 5
+RECOVER = 5
+HEARTBEAT = 3
 """Seconds between two signs of life of a worker."""
-STALLED = 30
-"""Seconds without one after which its jobs are taken up by others; with RECOVER and TICK less than a minute passes."""
+STALLED = 20
+"""Seconds without one after which its jobs are taken up by others; with RECOVER and TICK about half a minute passes.
+One that was only slow does no harm: what two workers do at the same time is decided by the archive's locks."""
 SHARDS = 4
 """Jobs for a host without limits (an RSSHub instance, the operator's own): its feeds may be polled side by side."""
+UNNOTED = "03.04.00_50_post_add_retry_failed_job_procedure"
+"""How far a queue is that says nothing about it: that of Procrastinate 3.5, the oldest this program works with."""
 AGAIN = 3.0
 """Seconds before a worker that lost the database tries again."""
 
@@ -59,6 +65,8 @@ class Worker:
     concurrency: int
     held: ExitStack = field(default_factory=ExitStack)
     together: pipeline.Together = field(default_factory=pipeline.Together)
+    listening: bool | None = None
+    away: bool = False
 
     # --- what is done
 
@@ -78,7 +86,8 @@ class Worker:
     def due(self) -> dict[str, list[str]]:
         """The feeds that are due now, by the lock under which they are polled."""
         network = self.daemon.app.settings.network
-        free = frozenset(network.allow) | {urlsplit(instance).netloc for instance in network.rsshub}
+        own = frozenset() if network.pause_all else network.allow  # as the fetcher sees it
+        free = frozenset(own) | {urlsplit(instance).netloc for instance in network.rsshub}
         found: dict[str, list[str]] = defaultdict(list)
         for feed in self.daemon.due():
             found[lock_of(feed, free)].append(feed.id)
@@ -115,6 +124,48 @@ class Worker:
         if fresh is not None:
             daemon.parts = self.held.enter_context(fresh.parts(daemon.parts.archive))
             daemon.app, daemon.feeds, daemon.desk = fresh, fresh.settings.feeds, None
+
+    def listen(self) -> None:
+        """Serve health, metrics, Atom and unsubscribing where `listen:` asks for it, one worker a host.
+
+        Asked again and again: when the one that serves ends, another takes over. Raises AggregatorError where the
+        address cannot be listened on at all.
+        """
+        where = self.daemon.app.settings.listen
+        if where is None or self.listening:
+            return
+        try:
+            self.held.enter_context(listener.listening(where, embedded.routes(self.daemon, ())))
+        except AggregatorError as error:
+            if self.listening is None and getattr(error.__cause__, "errno", None) != errno.EADDRINUSE:
+                raise
+            if self.listening is None:
+                log.info(
+                    "another program listens there; this worker does when it ends", listen=f"{where[0]}:{where[1]}"
+                )
+            self.listening = False
+            return
+        if self.listening is False:
+            log.info("this worker listens now", listen=f"{where[0]}:{where[1]}")
+        self.listening = True
+
+    def lost(self, why: str) -> None:
+        """The database is not there: said once, until it is back."""
+        if not self.away:
+            self.away = True
+            log.warning("the database is not there, trying again", error=" ".join(why.split()))
+
+    def look(self) -> None:
+        """Say when a database that was away is back."""
+        if not self.away:
+            return
+        try:
+            with self.daemon.parts.archive.reading() as connection:
+                connection.exec_driver_sql("SELECT 1")
+        except Exception:  # noqa: BLE001 - whatever psycopg raises while its server is gone
+            return
+        self.away = False
+        log.info("the database is back")
 
     async def recover(self) -> None:
         """Put back the jobs of workers that died; one that is in the queue again already is dropped."""
@@ -182,7 +233,7 @@ class Worker:
                 async with self.queue.open_async():
                     await self._until(stopping)
             except Exception as error:  # noqa: BLE001 - whatever psycopg raises when its server is gone
-                log.warning("the queue is not there, trying again", error=f"{type(error).__name__}: {error}")
+                self.lost(f"{type(error).__name__}: {error}")
             if not stopping.is_set():
                 await asyncio.sleep(AGAIN)
 
@@ -217,12 +268,21 @@ def lock_of(feed: Feed, free: frozenset[str]) -> str:
     return f"host:{host}#{zlib.crc32(feed.id.encode()) % SHARDS}" if host in free else f"host:{host}"
 
 
+class _Heard(logging.Handler):
+    """What the queue's pool of connections complains of, again and again, goes to one who says it once."""
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        super().__init__(logging.WARNING)
+        self.emit = lambda record: tell(record.getMessage())  # type: ignore[method-assign]
+
+
 def run(app: App) -> None:
     """Work until SIGTERM or SIGINT, beside any number of others."""
-    from aggregator import daemon as embedded
-
     log.configure(app.log_format)
     logging.getLogger("procrastinate").setLevel(logging.CRITICAL)
+    pool = logging.getLogger("psycopg.pool")
+    pool.propagate = False
+    memory.frugal()
     with ExitStack() as stack:
         archive = stack.enter_context(app.opened())
         held = stack.enter_context(ExitStack())
@@ -230,10 +290,11 @@ def run(app: App) -> None:
         daemon = Daemon(app, parts, app.settings.feeds)
         worker = Worker(daemon, _queue(archive.conninfo), parts.workers, held)
         worker.register(job for job in embedded.jobs(daemon) if job.name != "poll")
+        pool.addHandler(_Heard(worker.lost))
         with archive.waiting_lock("queue"):
             prepare(archive.conninfo)
         daemon.metrics.started.set_to_current_time()
-        stack.enter_context(listener.listening(app.settings.listen, embedded.routes(daemon, ())))
+        worker.listen()
         embedded.say_start(daemon)
         asyncio.run(_serve(worker, daemon))
     log.info("stopped")
@@ -254,9 +315,14 @@ async def _serve(worker: Worker, daemon: Daemon) -> None:
     loop.add_signal_handler(signal.SIGHUP, lambda: threading.Thread(target=daemon.reload, daemon=True).start())
     notify.tell("READY=1")
     working = asyncio.create_task(worker.work(stopping))
+    every = notify.watchdog()
+    wait = min(WATCH, every / 3) if every else WATCH
     while not working.done():
         notify.tell("WATCHDOG=1")
-        await asyncio.wait({working}, timeout=5)
+        worker.listen()
+        looking = asyncio.create_task(asyncio.to_thread(worker.look))
+        await asyncio.wait({working}, timeout=wait)
+        await asyncio.wait({working, looking}, return_when=asyncio.FIRST_COMPLETED)
         if stopping.is_set():
             notify.tell("STOPPING=1")
             log.info("stopping")
@@ -276,13 +342,38 @@ def _queue(conninfo: str) -> procrastinate.App:
 
 
 def prepare(conninfo: str) -> None:
-    """Make the queue's own tables where there are none; Procrastinate would fail on a second time."""
+    """Make the queue's tables where there are none; bring older ones up to date by Procrastinate's own migrations.
+
+    Procrastinate does not note how far a queue's tables are, so that stands as a comment on one of them, written with
+    each migration; a kill between two leaves a queue that the next worker takes further. Raises ArchiveVersion for the
+    queue of a newer Procrastinate.
+    """
     import psycopg
     from procrastinate.schema import SchemaManager
 
-    with psycopg.connect(conninfo) as connection:
-        if connection.execute("SELECT to_regclass('procrastinate_jobs')").fetchone() == (None,):
-            connection.execute(SchemaManager.get_schema())
+    steps = sorted(Path(SchemaManager.get_migrations_path()).glob("[0-9]*.sql"))
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        (there, note) = connection.execute(
+            "SELECT to_regclass('procrastinate_jobs') IS NOT NULL,"
+            " obj_description(to_regclass('procrastinate_jobs'), 'pg_class')"
+        ).fetchone() or (False, None)
+        stands = note or UNNOTED
+        if not there:
+            connection.execute(SchemaManager.get_schema() + _note(steps[-1].stem))
+        elif stands > steps[-1].stem:
+            raise ArchiveVersion(
+                f"the task queue was made by a newer Procrastinate (up to {stands}; this one, {procrastinate.__version__},"
+                f" knows {steps[-1].stem}); install the same version on every host of a worker"
+            )
+        for step in steps if there else ():
+            if step.stem > stands:
+                connection.execute(step.read_text(encoding="utf-8") + _note(step.stem))
+                log.info("the task queue was upgraded", step=step.stem)
+
+
+def _note(step: str) -> str:
+    """Sent with the statements of a step, it is committed with them."""
+    return f";\nCOMMENT ON TABLE procrastinate_jobs IS '{step}'"
 
 
 def _cron(seconds: int) -> str:

@@ -15,6 +15,10 @@ QUICK = (
     ("schedule.py",),
     ("fetching.py",),
     ("parsing.py",),
+    ("starting.py",),
+    ("stages.py", "--feeds", "50"),
+    ("importing.py", "--articles", "2000"),
+    ("peers.py",),
 )
 
 

@@ -76,7 +76,7 @@ def fill(path: str, articles: int, period: int, clauses: list[str]) -> None:
                 "extra": {},
                 "title": " ".join(words),
                 "text": text,
-                "html": "",
+                "html": b"",
             }
         )
         if chance.random() < 0.2:

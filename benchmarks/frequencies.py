@@ -23,7 +23,7 @@ import feedparser
 
 from aggregator.dedup import story
 from aggregator.normalize import plain_text
-from aggregator.text import fold, language
+from aggregator.text import language
 
 
 def texts(shared: Path) -> Iterator[str]:
@@ -46,7 +46,7 @@ def main() -> None:
         kind = language(text)
         if kind:
             totals[kind] += 1
-            counts[kind].update({term >> story.SHIFT for term in story.terms_of(fold(text[:1500]))})
+            counts[kind].update({term >> story.SHIFT for term in story.terms_of(text[:1500])})
     table = bytearray()
     for at in range(1 << (32 - story.SHIFT)):
         rarest = 7.6

@@ -5,10 +5,11 @@
 
 A line for each class: inputs, seconds, the slowest input. Feeds go through the parser's child and into an archive, the
 large and the compressed ones through the fetcher before, pages through the reader of full texts too, rows of titles and
-of hostile HTML as entries between two good ones (titles into a mail besides), dates through the reader of dates, feeds.yaml and OPML through the settings, queries
-through search, addresses through mail and the guard. A crash is an error that is not one of ours, a hang more than
-SLOW seconds, a silent loss a readable neighbour (`CANARY-OK`) of a bad entry that is not stored although the document
-was accepted. The behaviours of the chaos server have their own run: `pytest tests/test_chaos.py`.
+of hostile HTML as entries between two good ones (titles into a mail besides), dates through the reader of dates,
+feeds.yaml and OPML through the settings, queries through search, addresses through mail and the guard. A crash is an error that is not one of ours, a hang more than
+SLOW seconds, a silent loss a readable neighbour (`CANARY-OK`) of a bad entry that is not stored although the document was
+accepted. Each of these, and more than MEMORY MB in use by the daemon, makes the exit status 1. The behaviours of the
+chaos server have their own run: `pytest tests/test_chaos.py`.
 """
 
 from __future__ import annotations
@@ -23,16 +24,18 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
 
-from aggregator import mail, opml, pipeline, settings
+from aggregator import log, mail, memory, opml, pipeline, settings
+from aggregator.app import App
+from aggregator.daemon import Daemon
 from aggregator.errors import AggregatorError
 from aggregator.fetch import Fetcher, NetworkPolicy, guard
-from aggregator.model import Feed, Fetched, PollStatus, Tags
+from aggregator.model import Feed, Fetched, PollStatus
 from aggregator.parse.dates import parse_date
 from aggregator.parser_pool import ParserPool
 from aggregator.query import parse
@@ -43,6 +46,8 @@ ROOT = Path(__file__).resolve().parent.parent
 SHARED = Path(os.environ.get("AGGREGATOR_SHARED", ROOT.parent / "shared"))
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 SLOW = 60.0
+MEMORY = 256
+"""MB that the daemon may have at the most."""
 DOCUMENTS = ("xml", "dates", "identity", "encoding", "redos", "notfeed", "html", "titles", "xss")
 FETCHED = ("big", "bombs")
 CLASSES = (*DOCUMENTS, *FETCHED, "config", "search", "mail", "urls")
@@ -83,7 +88,7 @@ class Count:
             self.hangs.append(name)
 
 
-def one_class(kind: str, corpus: Path, archive: Archive, pool: ParserPool, count: Count) -> None:
+def one_class(kind: str, corpus: Path, daemon: Daemon, pool: ParserPool, count: Count) -> None:
     """Every input of one class."""
     files = [path for path in sorted((corpus / kind).rglob("*")) if path.is_file()]
     for path in files:
@@ -91,17 +96,17 @@ def one_class(kind: str, corpus: Path, archive: Archive, pool: ParserPool, count
         if path.suffix in {".yaml", ".opml"}:
             count.run(name, lambda path=path: configured(path))
         elif kind in FETCHED:
-            count.run(name, lambda path=path, name=name: document(fetched(path), name, archive, pool, count))
+            count.run(name, lambda path=path, name=name: document(fetched(path), name, daemon, count))
         elif kind in DOCUMENTS:
-            count.run(name, lambda path=path, name=name: document(path.read_bytes(), name, archive, pool, count))
+            count.run(name, lambda path=path, name=name: document(path.read_bytes(), name, daemon, count))
         if kind == "html":
             count.run(
                 f"{name} as a page", lambda path=path, name=name: pool.page(path.read_bytes(), {"url": url_of(name)})
             )
     if kind in {"dates", "titles", "xss"}:
-        rows(kind, corpus, archive, pool, count)
+        rows(kind, corpus, daemon, count)
     if kind in {"search", "mail", "urls"}:
-        tables(kind, corpus, archive, count)
+        tables(kind, corpus, daemon.parts.archive, count)
 
 
 def url_of(name: str) -> str:
@@ -139,7 +144,7 @@ def fetched(path: Path) -> bytes:
         return fetcher.fetch(url_of(path.name), timeout=timedelta(seconds=60), max_size=10_000_000, now=NOW).body
 
 
-def rows(kind: str, corpus: Path, archive: Archive, pool: ParserPool, count: Count) -> None:
+def rows(kind: str, corpus: Path, daemon: Daemon, count: Count) -> None:
     """Dates one by one; titles and hostile HTML each as an entry between two good ones, titles in a mail besides."""
     named = "vectors" if kind == "xss" else kind
     for row in json.loads((corpus / kind / f"{named}.json").read_text()):
@@ -147,7 +152,7 @@ def rows(kind: str, corpus: Path, archive: Archive, pool: ParserPool, count: Cou
         if kind == "dates":
             count.run(name, lambda said=said: parse_date(said, "Asia/Shanghai", NOW))
             continue
-        count.run(name, lambda said=said, name=name: document(between(said), name, archive, pool, count))
+        count.run(name, lambda said=said, name=name: document(between(said), name, daemon, count))
         if kind == "titles":
             count.run(f"{name} as a subject", lambda said=said: mail.build(letter(said)))
 
@@ -168,19 +173,27 @@ def letter(said: str) -> mail.Letter:
     return mail.Letter("desk@example.org", "reader@example.org", said, said, html.escape(said), "<1@example.org>", NOW)
 
 
-def document(body: bytes, name: str, archive: Archive, pool: ParserPool, count: Count) -> None:
-    """One poll of one feed."""
-    feed = Feed(name, (f"https://hostile.example/{name}",), name, name)
+def daemon_on(archive: Archive, pool: ParserPool, feeds: Path) -> Daemon:
+    """The daemon with its own parser, tagger and relations; the clock stands still."""
+    app = App(str(archive.path), str(feeds), environ={})
     parts = pipeline.Parts(
         archive,
-        lambda _feed, url, _validators, _now: Fetched(url, 200, body, None),
+        lambda _feed, url, _validators, _now: Fetched(url, 304, b""),
         lambda fetched, _feed, at: pool.parse(
             fetched.body, content_type=None, url=fetched.url, timezone="UTC", now=at
         ),
-        lambda _article: Tags(),
+        app.tagging(),
         lambda: NOW,
     )
-    [report] = pipeline.poll([feed], parts)
+    return Daemon(app, parts, [])
+
+
+def document(body: bytes, name: str, daemon: Daemon, count: Count) -> None:
+    """One poll of one feed by the daemon."""
+    archive = daemon.parts.archive
+    daemon.feeds, daemon.first = [Feed(name, (f"https://hostile.example/{name}",), name, name)], True
+    daemon.parts = replace(daemon.parts, fetch=lambda _feed, url, _validators, _now: Fetched(url, 200, body, None))
+    [report] = daemon.tick()
     if report.kind in ("defect", "store"):
         count.crashes.append(f"{name}: {report.error}")
     if report.status is PollStatus.FAILED and not report.error:
@@ -194,6 +207,11 @@ def document(body: bytes, name: str, archive: Archive, pool: ParserPool, count: 
         for wanted in ("CANARY-OK-1", "CANARY-OK-2"):
             if f"<title>{wanted}</title>".encode() in body and wanted not in stored and not report.notes:
                 count.losses.append(f"{name}: {wanted} is not stored, and no note says so")
+
+
+def peak() -> int:
+    """The most memory that this process had, in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
 def whole(archive: Archive, count: Count) -> None:
@@ -229,6 +247,9 @@ def texts(data: object) -> Iterator[str]:
 def main() -> None:
     """Run; exit status 1 when anything was found."""
     options = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    memory.frugal()  # as the daemon does
+    log.configure("json")
+    log.info = log.warning = lambda *_a, **_k: None
     options.add_argument("--class", dest="classes", action="append", choices=CLASSES, default=[])
     asked = options.parse_args().classes or CLASSES
     count = Count()
@@ -238,12 +259,18 @@ def main() -> None:
         large = ["--big"] if set(asked) & set(FETCHED) else []
         subprocess.run([*generator, *large], check=True, stdout=subprocess.DEVNULL)
         archive = Archive.open(f"{name}/archive.db", write=True)
+        archive.be_frugal()
+        feeds = Path(name) / "feeds.yaml"
+        feeds.write_text("feeds: []\n")
+        daemon = daemon_on(archive, pool, feeds)
+        memory.give_back()
         for kind in asked:
             before, began, count.slowest = count.inputs, time.monotonic(), (0.0, "-")
-            one_class(kind, corpus, archive, pool, count)
+            one_class(kind, corpus, daemon, pool, count)
             took = time.monotonic() - began
+            at_most = f"{peak()} MB so far"
             print(
-                f"{kind}: {count.inputs - before} inputs, {took:.1f} s, slowest {count.slowest[0]:.1f} s {count.slowest[1]}"[
+                f"{kind}: {count.inputs - before} inputs, {took:.1f} s, slowest {count.slowest[0]:.1f} s {count.slowest[1]}, {at_most}"[
                     :150
                 ],
                 flush=True,
@@ -251,9 +278,10 @@ def main() -> None:
         count.run("the archive afterwards", lambda: whole(archive, count))
         archive.close()
     found = f"{len(count.crashes)} crashes, {len(count.hangs)} hangs, {len(count.losses)} silent losses"
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     child = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024
-    print(f"{count.inputs} inputs, {found}; at most {peak} MB, a parser's child {child} MB")
+    print(f"{count.inputs} inputs, {found}; at most {peak()} MB, a parser's child {child} MB")
+    if peak() > MEMORY:
+        count.losses.append(f"more than {MEMORY} MB were in use")
     for line in (*count.crashes, *count.hangs, *count.losses):
         print(f"  {line}")
     sys.exit(1 if count.crashes or count.hangs or count.losses else 0)

@@ -64,7 +64,7 @@ def build(archive: Archive, path: Path, count: int, step: float) -> int:
             rows = [
                 {
                     "docid": docid, "feed": f"f{docid % 20}", "outlet": f"外电{docid % 20}", "lang": "zh", "content_key": "",
-                    "first_seen": date, "published": date, "title": title, "text": text, "html": "", "categories": [], "extra": {},
+                    "first_seen": date, "published": date, "title": title, "text": text, "html": b"", "categories": [], "extra": {},
                 }
                 for docid, date, (title, text) in zip(docids, dates, batch, strict=True)
             ]  # fmt: skip
@@ -216,7 +216,7 @@ def fuzz(options: argparse.Namespace) -> None:
                     "first_seen": NOW,
                     "title": title,
                     "text": text,
-                    "html": "",
+                    "html": b"",
                     "categories": [],
                     "extra": {},
                 }

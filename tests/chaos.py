@@ -1,6 +1,8 @@
 """Polls every behaviour of the chaos server several times, with the real parts, and prints what became of each.
 
-    python tests/chaos.py CHAOS-FOLDER WORK-FOLDER    (the shim of CHAOS-FOLDER on PYTHONPATH, FAKENET set)
+    python tests/chaos.py CHAOS-FOLDER WORK-FOLDER ARCHIVE…    (the shim of CHAOS-FOLDER on PYTHONPATH, FAKENET set)
+
+The first archive is polled by all feeds; each sequence has one of the others.
 
 A script of its own because the shim has to be there before Python starts, and so that its memory can be measured.
 """
@@ -15,6 +17,7 @@ import sys
 import time
 import urllib.parse
 import zlib
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -97,13 +100,14 @@ class Server:
 class Run:
     """All rounds over one archive."""
 
-    def __init__(self, server: Server, folder: Path) -> None:
+    def __init__(self, server: Server, archive: str) -> None:
         self.now = START
         self.took: dict[str, float] = {}
         self.fetcher = Fetcher(NetworkPolicy(allow=frozenset({f"127.0.0.1:{server.port}"})))
         self.parser = ParserPool(cpu=5)
-        archive = Archive.open(str(folder / "archive.db"), write=True)
-        self.parts = pipeline.Parts(archive, self.fetch, self.parse, lambda _: Tags(), lambda: self.now, workers=16)
+        self.parts = pipeline.Parts(
+            Archive.open(archive, write=True), self.fetch, self.parse, lambda _: Tags(), lambda: self.now, workers=16
+        )
 
     def fetch(self, feed, url, validators, now):
         """The real fetch, timed."""
@@ -133,14 +137,14 @@ class Run:
                     reports[name]["state"] = asdict(state)
         return reports
 
-    def sequences(self, feeds: list[Feed], folder: Path) -> dict[str, int]:
+    def sequences(self, feeds: list[Feed], places: Iterator[str]) -> dict[str, int]:
         """How many articles each sequence leaves in an archive of its own; the two feeds A and B share one."""
         groups: dict[str, list[Feed]] = {}
         for one in feeds:
             groups.setdefault(one.id.removesuffix("_A.xml").removesuffix("_B.xml"), []).append(one)
         counts = {}
-        for number, (name, those) in enumerate(groups.items()):
-            archive = Archive.open(str(folder / f"{number}.db"), write=True)
+        for name, those in groups.items():
+            archive = Archive.open(next(places), write=True)
             reports = [self.poll_with(replace(self.parts, archive=archive), those, now) for now in ROUNDS]
             counts[name] = sum(report["new"] for reports_ in reports for report in reports_.values())
             archive.close()
@@ -160,7 +164,7 @@ def main() -> None:
     subprocess.run([sys.executable, str(chaos / "gen_hostile.py"), str(corpus)], check=True, stdout=subprocess.DEVNULL)
     bombs(corpus / "bombs")
     server = Server(chaos, corpus)
-    run = Run(server, work)
+    run = Run(server, sys.argv[3])
     try:
         index = server.ask("/")["behaviours"]
         feeds = {tag: [] for tag in [behaviour["tag"] for behaviour in index]}
@@ -168,7 +172,7 @@ def main() -> None:
             path = behaviour["url"].split("/", 3)[3]
             feeds[behaviour["tag"]].append(feed(f"/{path}", behaviour["url"]))
         feeds["auth"].append(feed("/auth/basic+", f"http://user:pass@127.0.0.1:{server.port}/auth/basic"))
-        counts = run.sequences(feeds.pop("seq"), work)
+        counts = run.sequences(feeds.pop("seq"), iter(sys.argv[4:]))
         answer = rounds(run, feeds) | {"sequences": counts}
         answer["stats"] = server.ask("/_stats")
     finally:

@@ -8,8 +8,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
-from functools import cache
+from contextlib import closing
 from pathlib import Path
 from types import ModuleType
 
@@ -26,6 +27,42 @@ settings.load_profile("unhurried")
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
+
+
+DATABASES = ("sqlite", "postgresql")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The marker with which a module or test says on which databases it means anything."""
+    config.addinivalue_line("markers", "databases(*names): run on these only (else on sqlite and postgresql)")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Every test that has an archive runs on both databases."""
+    if "database" in metafunc.fixturenames:
+        mark = metafunc.definition.get_closest_marker("databases")
+        metafunc.parametrize("database", mark.args if mark else DATABASES, indirect=True)
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Note the database for the count at the end; it travels with the reports of parallel processes."""
+    parameters = item.callspec.params if hasattr(item, "callspec") else {}
+    alone = "postgresql" if "postgres" in getattr(item, "fixturenames", ()) else None
+    if name := parameters.get("database", alone):
+        item.user_properties.append(("database", name))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """How many tests ran on which database."""
+    count: Counter[tuple[str, str]] = Counter()
+    for outcome in ("passed", "failed", "error", "skipped"):
+        for report in terminalreporter.stats.get(outcome, ()):
+            for key, name in getattr(report, "user_properties", ()):
+                count[name, outcome] += key == "database"
+    for name in DATABASES:
+        said = [f"{count[name, outcome]} {outcome}" for outcome in ("passed", "failed", "error", "skipped")]
+        if any(count[name, outcome] for outcome in ("passed", "failed", "error", "skipped")):
+            terminalreporter.write_line(f"on {name}: {', '.join(part for part in said if not part.startswith('0 '))}")
 
 
 @pytest.fixture(scope="session")
@@ -64,13 +101,40 @@ def postgres() -> Iterator:
     server.stop()
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], str]:
-    """Where a test's archives are, by a name for each: a file of that name, or a new database; run once on each."""
-    if request.param == "sqlite":
-        return lambda name: str(tmp_path / f"{name}.db")
-    server = request.getfixturevalue("postgres")
-    return cache(lambda _name: server.database())
+@pytest.fixture(scope="module")
+def database(request: pytest.FixtureRequest) -> str:
+    """`sqlite` or `postgresql`: whoever asks for it, and be it through `archive_url` or `command`, runs on both."""
+    name: str = request.param
+    if name == "postgresql":
+        request.getfixturevalue("postgres")  # skips where there is none
+    return name
+
+
+def _places(database: str, request: pytest.FixtureRequest, folder: Path) -> Iterator[Callable[[str], str]]:
+    if database == "sqlite":
+        yield lambda name: str(folder / f"{name}.db")
+        return
+    server, made = request.getfixturevalue("postgres"), {}
+
+    def place(name: str) -> str:
+        return made.get(name) or made.setdefault(name, server.database())
+
+    yield place
+    server.drop(*made.values())
+
+
+@pytest.fixture
+def place(database: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[str], str]]:
+    """Where a test's archives are, by a name for each: a file of that name, or a new database that goes with the test."""
+    yield from _places(database, request, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def lasting_place(
+    database: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[str], str]]:
+    """The same for archives that all tests of a module share."""
+    yield from _places(database, request, tmp_path_factory.mktemp("lasting"))
 
 
 @pytest.fixture
@@ -83,7 +147,7 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
-def command(tmp_path: Path) -> Command:
+def command(tmp_path: Path, archive_url: str) -> Command:
     """Run `aggregator ARGS…` as a user would, on an archive of its own; `feeds` names a feeds.yaml."""
 
     def run(
@@ -92,7 +156,7 @@ def command(tmp_path: Path) -> Command:
         own = tmp_path / "feeds.yaml"
         env = {
             **os.environ,
-            "AGGREGATOR_ARCHIVE": str(tmp_path / "archive.db"),
+            "AGGREGATOR_ARCHIVE": archive_url,
             "AGGREGATOR_FEEDS": str(feeds or (own if own.exists() else ROOT / "feeds.yaml")),
             "COLUMNS": "110",
             **environ,
@@ -113,12 +177,11 @@ def command(tmp_path: Path) -> Command:
 class Running:
     """`aggregator run` on an archive of its own; its log lines in a file."""
 
-    def __init__(self, folder: Path, feeds: Path, **environ: str) -> None:
-        self.archive = folder / "a.db"
-        self.log = folder / "log.txt"
-        command = [sys.executable, "-m", "aggregator", "--archive", str(self.archive), "--feeds", str(feeds), "run"]
-        with self.log.open("w") as log:
-            self.process = subprocess.Popen(command, stderr=log, env={**os.environ, **environ})
+    def __init__(self, archive: str, log: Path, feeds: Path, **environ: str) -> None:
+        self.archive, self.log = archive, log
+        command = [sys.executable, "-m", "aggregator", "--archive", archive, "--feeds", str(feeds), "run"]
+        with self.log.open("w") as said:
+            self.process = subprocess.Popen(command, stderr=said, env={**os.environ, **environ})
 
     def wait_for(self, seen: Callable[[], bool]) -> None:
         """Until something is so; a minute at the most."""
@@ -137,7 +200,7 @@ class Running:
         """How many the archive holds."""
         if not self.says("started"):
             return 0
-        with Archive.open(str(self.archive)).reading() as connection:
+        with closing(Archive.open(self.archive)) as archive, archive.reading() as connection:
             return connection.scalar(sa.select(sa.func.count()).select_from(article))
 
     def end(self) -> int:
@@ -147,12 +210,12 @@ class Running:
 
 
 @pytest.fixture
-def start_daemon(tmp_path: Path) -> Iterator:
+def start_daemon(tmp_path: Path, archive_url: str) -> Iterator:
     """Start daemons; what still runs at the end is killed."""
     started: list[Running] = []
 
     def run(feeds: Path, **environ: str) -> Running:
-        started.append(Running(tmp_path, feeds, **environ))
+        started.append(Running(archive_url, tmp_path / f"log{len(started)}.txt", feeds, **environ))
         return started[-1]
 
     yield run

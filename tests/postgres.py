@@ -12,6 +12,8 @@ import shutil
 import socket
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
@@ -25,6 +27,9 @@ _numbers = count(1)
 
 class Server:
     """A running server; `database` gives the address of a new archive on it."""
+
+    pid: int | None = None
+    """Of the server's first process, where it runs on this machine."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -63,14 +68,16 @@ class Server:
         self.made.append(name)
         return self.address(name)
 
-    def drop(self) -> None:
-        """Take away every database that was made."""
-        for name in self.made:
+    def drop(self, *urls: str) -> None:
+        """Take away the databases at these addresses, whoever is connected to them."""
+        for url in urls:
+            name = url.partition("?")[0].rpartition("/")[2]
+            self.made.remove(name)
             self.run(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
     def stop(self) -> None:
         """Leave a server that others started as it was."""
-        self.drop()
+        self.drop(*map(self.address, list(self.made)))
 
 
 class Own(Server):
@@ -87,7 +94,9 @@ class Own(Server):
         self._call("initdb", "-D", "data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync")
         settings = " ".join(f"-c {one}" for one in FAST)
         where = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories={self.folder}"
-        self._call("pg_ctl", "-D", "data", "-w", "-l", "log", "-o", f"{where} {settings}", "start")
+        self.options = f"{where} {settings}"
+        self._start()
+        self.pid = int((self.folder / "data" / "postmaster.pid").read_text().split()[0])
         super().__init__(f"postgresql://postgres@127.0.0.1:{port}/postgres")
 
     def _call(self, program: str, *arguments: str) -> None:
@@ -97,6 +106,18 @@ class Own(Server):
         done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=60, check=False)
         if done.returncode:
             raise RuntimeError(f"{program}: {done.stdout}{done.stderr}")
+
+    @contextmanager
+    def restart(self) -> Iterator[None]:
+        """Away for the block, as after a crash; then back at the same address."""
+        self._call("pg_ctl", "-D", "data", "-m", "immediate", "-w", "stop")
+        try:
+            yield
+        finally:
+            self._start()
+
+    def _start(self) -> None:
+        self._call("pg_ctl", "-D", "data", "-w", "-l", "log", "-o", self.options, "start")
 
     def stop(self) -> None:
         """End the server and remove its folder."""

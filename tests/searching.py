@@ -57,7 +57,7 @@ class Searchable:
         rows = [
             {
                 "id": number, "docid": docid, "feed": doc.feed, "outlet": doc.outlet, "lang": doc.lang, "title": doc.title,
-                "text": doc.text, "published": doc.published, "first_seen": doc.first_seen, "content_key": "", "html": "",
+                "text": doc.text, "published": doc.published, "first_seen": doc.first_seen, "content_key": "", "html": b"",
                 "categories": [], "extra": {},
             }
             for number, (doc, docid) in enumerate(zip(docs, self.docids, strict=True), 1)

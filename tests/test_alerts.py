@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 from aggregator import alerts
 from aggregator.alerts import Condition, Trouble
@@ -71,9 +70,9 @@ def test_each_trouble_is_told_once_and_again_when_it_comes_back() -> None:
     assert "Make room." in text
 
 
-def test_what_was_told_outlives_the_daemon(tmp_path: Path) -> None:
+def test_what_was_told_outlives_the_daemon(archive_url: str) -> None:
     """The archive remembers, so that a restart tells nothing twice."""
-    archive = Archive.open(str(tmp_path / "a.db"), write=True)
+    archive = Archive.open(archive_url, write=True)
     with archive.writing() as connection:
         alarms.tell(connection, [("disk-low", "Little room."), ("digests", "No mail.")], NOW)
         alarms.tell(connection, [("disk-low", "Little room.")], NOW)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-import sqlite3
 from contextlib import closing
 from pathlib import Path
+
+import sqlalchemy as sa
 
 from aggregator.store.archive import Archive
 from aggregator.store.views import ddl
@@ -13,21 +14,20 @@ from aggregator.store.views import ddl
 DOCS = (Path(__file__).resolve().parent.parent / "docs" / "archive.md").read_text(encoding="utf-8")
 
 
-def test_views_have_the_columns_that_are_documented(tmp_path: Path) -> None:
+def test_views_have_the_columns_that_are_documented(archive_url: str) -> None:
     """Each view of an archive stands in the table with exactly its columns, and every query there runs."""
-    Archive.open(str(tmp_path / "archive.db"), write=True).close()
-    with closing(sqlite3.connect(tmp_path / "archive.db")) as connection:
-        views = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'view'")}
+    with closing(Archive.open(archive_url, write=True)) as archive, archive.reading() as connection:
+        views = set(sa.inspect(connection).get_view_names())
         said = dict(re.findall(r"^\| `(\w+)` \| [^|]* \| ([^|]*) \|$", DOCS, re.MULTILINE))
         assert set(said) == views
         for view in views:
-            columns = [column[0] for column in connection.execute(f"SELECT * FROM {view}").description]
+            columns = list(connection.exec_driver_sql(f"SELECT * FROM {view}").keys())
             assert [
                 re.sub(r" *\([^)]*\)", "", one).strip() for one in re.split(r", (?![^(]*\))", said[view])
             ] == columns
         (queries,) = re.findall(r"```sql\n(.*?)```", DOCS, re.DOTALL)
         for query in queries.split(";"):
-            connection.execute(query)
+            connection.exec_driver_sql(query)
 
 
 def test_views_are_written_for_both_databases() -> None:

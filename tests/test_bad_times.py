@@ -33,14 +33,14 @@ FEED = Feed("front", ("https://one.example/feed",), "头版", "港城日报")
 class Press:
     """One feed that brings a new entry at each request, and a clock that can be set."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, archive: str, folder: Path) -> None:
         (folder / "feeds.yaml").write_text("feeds: []\n")
-        self.archive = Archive.open(str(folder / "a.db"), write=True)
+        self.archive = Archive.open(archive, write=True)
         self.now = START
         self.shown = 0
         self.size = 100
         self.broken: Exception | None = None
-        app = App(str(folder / "a.db"), str(folder / "feeds.yaml"), environ={})
+        app = App(archive, str(folder / "feeds.yaml"), environ={})
         parts = pipeline.Parts(self.archive, self.fetch, self.parse, lambda _: Tags(), lambda: self.now)
         self.daemon = Daemon(app, parts, [FEED])
 
@@ -73,19 +73,22 @@ class Press:
 
 
 @pytest.fixture
-def press(tmp_path: Path) -> Press:
+def press(tmp_path: Path, archive_url: str) -> Press:
     """A press over an empty archive."""
-    return Press(tmp_path)
+    return Press(archive_url, tmp_path)
 
 
 def test_a_lock_held_for_half_a_minute_is_waited_for(press: Press) -> None:
-    """Another process keeps the archive locked for 30 s: the poll waits, stores, and loses nothing."""
+    """Another process keeps the archive locked for 30 s (PostgreSQL: 5): the poll waits, stores, and loses nothing."""
     code = (
         "import sqlite3, sys, time; c = sqlite3.connect(sys.argv[1], isolation_level=None);"
         "c.execute('BEGIN EXCLUSIVE'); print('locked', flush=True); time.sleep(30); c.execute('ROLLBACK')"
+        if press.archive.path
+        else "import sys, time; from aggregator.store.archive import Archive\n"
+        "with Archive.open(sys.argv[1]).writing(): print('locked', flush=True); time.sleep(5)"
     )
     with subprocess.Popen(
-        [sys.executable, "-c", code, press.archive.name], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", code, press.daemon.app.url], stdout=subprocess.PIPE, text=True
     ) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == "locked\n"
@@ -94,6 +97,7 @@ def test_a_lock_held_for_half_a_minute_is_waited_for(press: Press) -> None:
         assert other.wait() == 0
 
 
+@pytest.mark.databases("sqlite")  # PostgreSQL says it in one place: tests/test_workers.py
 def test_a_full_disk_stops_polling_and_nothing_else(press: Press) -> None:
     """SQLite says FULL: nothing is lost or half stored, searches are answered, and with room it goes on."""
     press.daemon.tick()
@@ -119,6 +123,7 @@ def test_a_full_disk_stops_polling_and_nothing_else(press: Press) -> None:
     assert press.articles() == press.shown
 
 
+@pytest.mark.databases("sqlite")  # as above
 def test_a_full_disk_is_named(press: Press) -> None:
     """The error says which archive and what to do."""
 
@@ -128,7 +133,7 @@ def test_a_full_disk_is_named(press: Press) -> None:
             rows = [{"k": str(number), "s": "x" * 5000} for number in range(2000)]
             connection.execute(sa.text("INSERT INTO alarm VALUES(:k, :s, 'x')"), rows)
 
-    with pytest.raises(ArchiveFull, match=r"a\.db is full; nothing was written, make room"):
+    with pytest.raises(ArchiveFull, match=r"archive\.db is full; nothing was written, make room"):
         fill()
 
 
@@ -226,6 +231,7 @@ def test_the_watchdog_is_told_while_jobs_make_progress(start_daemon, newsroom, t
         assert daemon.end() == 0
 
 
+@pytest.mark.databases("sqlite")  # PostgreSQL has none
 def test_every_connection_has_its_pragmas(press: Press) -> None:
     """In any thread: foreign keys, WAL and a time-out."""
     with press.archive.reading() as connection:

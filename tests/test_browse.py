@@ -87,6 +87,7 @@ def test_the_archive_in_a_browser(ask: Ask) -> None:
     assert (status, rows) == (200, [{"n": 5}])
 
 
+@pytest.mark.databases("sqlite")  # Datasette reads files
 def test_without_an_archive(command) -> None:
     """It says what to do, before anything listens."""
     done = command("browse", "--port", "0")

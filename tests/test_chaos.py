@@ -115,11 +115,12 @@ ARTICLES = {
 
 
 @pytest.fixture(scope="module")
-def run(shared, tmp_path_factory):
+def run(shared, tmp_path_factory, lasting_place):
     """Seven rounds of polling all behaviours, in a process of its own under the shim."""
     shim = shared / "chaos" / "shim"
     environ = os.environ | {"PYTHONPATH": f"{shim}{os.pathsep}{ROOT}", "FAKENET": json.dumps(WORLD)}
     command = [sys.executable, ROOT / "tests" / "chaos.py", shared / "chaos", tmp_path_factory.mktemp("chaos")]
+    command += [lasting_place(str(number)) for number in range(30)]
     done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)

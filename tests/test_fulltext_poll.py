@@ -63,14 +63,14 @@ def site():
     server.server_close()
 
 
-def test_pages_are_fetched_once(site, tmp_path):
+def test_pages_are_fetched_once(site, tmp_path, archive_url):
     """New entries get their pages where these hold more and may be read; a second poll asks for none of them."""
     place, asked = site
     feeds = tmp_path / "feeds.yaml"
     feeds.write_text(
         f'network: {{allow: ["{place}"]}}\nfeeds:\n  - {{id: n, url: "http://{place}/feed", fulltext: true}}\n'
     )
-    app = App(str(tmp_path / "archive.db"), str(feeds), environ={})
+    app = App(archive_url, str(feeds), environ={})
     with app.parts() as parts:
         [first] = poll(app.settings.feeds, parts)
         [second] = poll(app.settings.feeds, parts)

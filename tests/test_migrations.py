@@ -20,6 +20,7 @@ from aggregator.store import maintenance, search, views
 from aggregator.store.archive import Archive
 from aggregator.store.schema import HEAD, feed, metadata
 
+pytestmark = pytest.mark.databases("sqlite")  # what a file and its copies go through
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 
 # A further migration as it might come one day: a table, a column, and rows that are moved.

@@ -25,9 +25,11 @@ class Done:
 
 
 @pytest.fixture
-def typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Done]:
+def typed(
+    tmp_path: Path, archive_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Done]:
     """Run a command line in this process, on an archive and a feeds.yaml in a folder of its own."""
-    monkeypatch.setenv("AGGREGATOR_ARCHIVE", str(tmp_path / "archive.db"))
+    monkeypatch.setenv("AGGREGATOR_ARCHIVE", archive_url)
     monkeypatch.setenv("AGGREGATOR_FEEDS", str(tmp_path / "feeds.yaml"))
     (tmp_path / "feeds.yaml").write_text("feeds: []\n")
 
@@ -132,13 +134,13 @@ def test_every_new_command_shows_examples(typed) -> None:
         assert f"aggregator {name}" in typed(name, "--help").stdout
 
 
-def test_retag_goes_on_where_it_was_stopped(polled, tmp_path: Path) -> None:
+def test_retag_goes_on_where_it_was_stopped(polled, archive_url: str) -> None:
     """Tags that were lost come back, only after the article named; a dry run changes nothing; the rest is untouched."""
     from aggregator.model import Tags
     from aggregator.store import tags
     from aggregator.store.archive import Archive
 
-    archive = Archive.open(str(tmp_path / "archive.db"), write=True)
+    archive = Archive.open(archive_url, write=True)
     with archive.reading() as connection:
         before = tags.of(connection, range(1, 9))
     first, *others = sorted(before)

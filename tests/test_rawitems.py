@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -71,10 +70,10 @@ def test_any_bytes_can_be_cut(body: bytes) -> None:
 
 
 def _poll_all(
-    path: Path, bodies: list[bytes], *, whole: bool, monkeypatch: pytest.MonkeyPatch
+    place: str, bodies: list[bytes], *, whole: bool, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[list, set, int]:
     """The reports and the archive after polling these documents in turn; how many entries were parsed."""
-    archive = Archive.open(str(path), write=True)
+    archive = Archive.open(place, write=True)
     feed = Feed("f", ("https://o.example/feed",), "f", "某社")
     parsed = 0
     state = {"at": 0}
@@ -105,7 +104,7 @@ def _poll_all(
     return reports, stored, parsed
 
 
-def test_leaving_old_items_out_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_leaving_old_items_out_changes_nothing(place, monkeypatch: pytest.MonkeyPatch) -> None:
     """Forty polls of a feed whose window moves and whose entries change: the same reports and archive, a tenth parsed."""
     dice = random.Random(7)
     versions = dict.fromkeys(range(60), 0)
@@ -115,7 +114,7 @@ def test_leaving_old_items_out_changes_nothing(tmp_path: Path, monkeypatch: pyte
             versions[dice.randrange(poll, poll + 20)] += 1
         window = range(poll + 19, poll - 1, -1)
         bodies.append(HEAD % poll + b"\n".join(item(str(n), f"body {n} version {versions[n]}") for n in window) + TAIL)
-    whole = _poll_all(tmp_path / "whole.db", bodies, whole=True, monkeypatch=monkeypatch)
-    cut = _poll_all(tmp_path / "cut.db", bodies, whole=False, monkeypatch=monkeypatch)
+    whole = _poll_all(place("whole"), bodies, whole=True, monkeypatch=monkeypatch)
+    cut = _poll_all(place("cut"), bodies, whole=False, monkeypatch=monkeypatch)
     assert whole[:2] == cut[:2]
     assert cut[2] * 8 < whole[2]

@@ -7,11 +7,12 @@ import random
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import sqlalchemy as sa
 
 from aggregator.dedup.identity import key_of
 from aggregator.model import Article
 from aggregator.relate import merge, not_a_reprint, recalculate, relate, split
-from aggregator.store import articles, relations, stories
+from aggregator.store import articles, relations, schema, stories
 from aggregator.store.archive import Archive
 
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
@@ -269,3 +270,14 @@ def test_posts_in_two_orders_give_the_same_groups(place, shared):
         results.append(standing(archive, ids))
         archive.close()
     assert results[0] == results[1]
+
+
+def test_traces_of_an_earlier_version_are_made_anew(archive):
+    """What an older program kept of a text is derived again when a new article is compared with it."""
+    ids = store(archive, {"original": SET["original"]})
+    with archive.writing() as connection:
+        connection.execute(sa.update(schema.trace).values(print=b"\0" * 40, face=b"\0" * 40))
+    ids |= store(archive, {"copy": SET["copy"], "own words": SET["own words"]})
+    mates, originals = standing(archive, ids)
+    assert mates["original"] == {"original", "copy", "own words"}
+    assert originals["copy"] == "original"

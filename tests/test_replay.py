@@ -134,7 +134,7 @@ def test_the_hexo_seeds_come_back_byte_for_byte(replay, tmp_path: Path, shared: 
     assert written == {path.read_bytes() for path in (shared / "seeds").glob("00[014]_*")}
 
 
-def test_files_come_back_byte_for_byte(tmp_path: Path, place, shared: Path, command) -> None:
+def test_files_come_back_byte_for_byte(tmp_path: Path, shared: Path, command) -> None:
     """All 1,020 posts and the seeds: imported, exported, the same bytes; a second import stores nothing."""
     sources = [str(shared / "seeds"), str(shared / "corpus" / "posts")]
     assert "1021 new" in command("import", *sources).stderr
@@ -164,12 +164,12 @@ def test_killed_polls_lose_nothing_and_store_nothing_twice(replay, tmp_path: Pat
     assert len(guids) == len(set(guids)) == 1020
 
 
-def test_search_finds_what_a_scan_finds(tmp_path: Path, shared: Path, command) -> None:
+def test_search_finds_what_a_scan_finds(archive_url: str, shared: Path, command) -> None:
     """The five queries of the first release, against a substring scan through OpenCC."""
     from aggregator.text import simplified
 
     command("import", str(shared / "corpus" / "posts"), str(shared / "seeds"))
-    with Archive.open(str(tmp_path / "archive.db")).reading() as connection:
+    with Archive.open(archive_url).reading() as connection:
         folded = {one.id: simplified(f"{one.title}\n{one.text}").lower() for one in articles.every(connection)}
     for query in ("甲烷", "气候", "氣候", '"COP26"', "methane"):
         found = command("search", query, "--format", "jsonl", "--limit", "2000")

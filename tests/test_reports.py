@@ -32,7 +32,8 @@ from aggregator.store import articles, feeds, numbers, tags
 from aggregator.store.archive import Archive
 from aggregator.store.filters import Filters
 from aggregator.store.schema import article as article_table
-from aggregator.store.schema import place, story
+from aggregator.store.schema import place as placing
+from aggregator.store.schema import story
 
 NOW = datetime(2024, 2, 1, 12, tzinfo=UTC)
 FIRST = datetime(2023, 11, 15, tzinfo=UTC)
@@ -60,9 +61,9 @@ def kept(connection: sa.Connection, value: Article, number: int = 0) -> Article:
 class Desk:
     """An archive of 120 articles by chance, and what should be counted, kept in plain lists."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, place: str) -> None:
         chance = random.Random(7)
-        self.archive = Archive.open(str(path), write=True)
+        self.archive = Archive.open(place, write=True)
         self.rows: list[dict] = []
         with self.archive.writing() as connection:
             for number in range(120):
@@ -93,7 +94,7 @@ class Desk:
                         "story_id": row["story"],
                         "reprint_of": 1 if row["copy"] else None,
                     }
-                    connection.execute(sa.insert(place).values(values))
+                    connection.execute(sa.insert(placing).values(values))
                 self.rows.append(row)
             for identity in (1, 2):
                 connection.execute(
@@ -110,9 +111,9 @@ class Desk:
 
 
 @pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+def desk(lasting_place: Callable[[str], str]) -> Iterator[Desk]:
     """One archive for all tests that only read."""
-    found = Desk(tmp_path_factory.mktemp("desk") / "archive.db")
+    found = Desk(lasting_place("desk"))
     yield found
     found.archive.close()
 
@@ -283,12 +284,12 @@ def test_the_page_stands_alone(desk: Desk) -> None:
     assert set(re.findall(r'href="#([^"]+)"', text)) <= set(ids)
 
 
-def test_what_feeds_say_stays_words(desk: Desk, tmp_path: Path) -> None:
+def test_what_feeds_say_stays_words(place: Callable[[str], str]) -> None:
     """Titles, outlets, quotes, addresses and errors full of markup come out as text: the tree has the same elements."""
     evil = '"><script>alert(1)</script><img src=x onerror=alert(1)>\x00\u202e{{7*7}}</svg></style>'
     archives = []
     for name, words in (("plain", "words"), ("evil", evil)):
-        archive = Archive.open(str(tmp_path / f"{name}.db"), write=True)
+        archive = Archive.open(place(name), write=True)
         archives.append(archive)
         with archive.writing() as connection:
             value = Article(
@@ -318,7 +319,7 @@ def test_what_feeds_say_stays_words(desk: Desk, tmp_path: Path) -> None:
     assert "49" not in re.findall(r"\{\{.*?\}\}|>49<", text)
 
 
-def test_vectors_of_the_shared_generator(shared: Path, tmp_path: Path) -> None:
+def test_vectors_of_the_shared_generator(shared: Path, tmp_path: Path, place: Callable[[str], str]) -> None:
     """Every XSS vector as title, outlet and quote at once: the shared oracle finds in the page what it finds in a plain one."""
     generator, oracle = shared / "chaos" / "gen_hostile.py", shared / "chaos" / "xss_oracle.py"
     if not (generator.is_file() and oracle.is_file()):
@@ -333,7 +334,7 @@ def test_vectors_of_the_shared_generator(shared: Path, tmp_path: Path) -> None:
     spec.loader.exec_module(module)
 
     def findings(texts: list[str], name: str) -> Counter:
-        archive = Archive.open(str(tmp_path / f"{name}.db"), write=True)
+        archive = Archive.open(place(name), write=True)
         with archive.writing() as connection:
             for number, text in enumerate(texts):
                 said = re.sub("[\x00-\x08\x0b-\x1f\ud800-\udfff]", "", text)[:2000]
@@ -498,9 +499,9 @@ def test_atom_as_the_listener_asks_for_it(desk: Desk) -> None:
             publishing.served_atom(connection, {"q": '"open'}, link, NOW)
 
 
-def test_atom_of_hostile_words_is_xml(tmp_path: Path) -> None:
+def test_atom_of_hostile_words_is_xml(archive_url: str) -> None:
     """Control characters and markup from outside leave a document that parses."""
-    archive = Archive.open(str(tmp_path / "archive.db"), write=True)
+    archive = Archive.open(archive_url, write=True)
     with archive.writing() as connection:
         value = Article(
             title="a\x0b]]>&<b>\ufffe",

@@ -27,10 +27,10 @@ TEXTS = [
 
 
 @pytest.fixture(scope="module")
-def archive(tmp_path_factory):
-    """An archive of four articles on disk."""
-    path = tmp_path_factory.mktemp("archive") / "news.db"
-    opened = Archive.open(str(path), write=True)
+def archive(lasting_place):
+    """An archive of four articles."""
+    path = lasting_place("news")
+    opened = Archive.open(path, write=True)
     made = [
         (
             Article(
@@ -59,7 +59,7 @@ def run(archive):
     """Run the command; its output."""
 
     def run(*words: str):
-        return CliRunner().invoke(cli, ["--archive", str(archive), "search", *words], catch_exceptions=False)
+        return CliRunner().invoke(cli, ["--archive", archive, "search", *words], catch_exceptions=False)
 
     return run
 

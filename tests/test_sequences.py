@@ -65,8 +65,8 @@ def sequences(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 class Polls:
     """One archive, and documents polled into it an hour apart."""
 
-    def __init__(self, path: Path) -> None:
-        self.archive = Archive.open(str(path), write=True)
+    def __init__(self, place: str) -> None:
+        self.archive = Archive.open(place, write=True)
         self.hours = 0
         self.reports: list = []
 
@@ -98,9 +98,9 @@ def test_the_table_is_complete(sequences: Path) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(EXPECTED))
-def test_a_sequence_ends_with_its_count(name: str, sequences: Path, tmp_path: Path) -> None:
+def test_a_sequence_ends_with_its_count(name: str, sequences: Path, archive_url: str) -> None:
     """After the last poll, and after the same documents once more, the archive holds exactly so many articles."""
-    polls = Polls(tmp_path / "a.db")
+    polls = Polls(archive_url)
     documents = sorted((sequences / name).iterdir())
     for path in documents:
         polls.poll(name, path.read_bytes())
@@ -111,17 +111,17 @@ def test_a_sequence_ends_with_its_count(name: str, sequences: Path, tmp_path: Pa
     assert sum(report.new for report in polls.reports) == EXPECTED[name]
 
 
-def test_guids_belong_to_their_feed(sequences: Path, tmp_path: Path) -> None:
+def test_guids_belong_to_their_feed(sequences: Path, archive_url: str) -> None:
     """Two feeds that use the same GUIDs for other articles have four between them."""
-    polls = Polls(tmp_path / "a.db")
+    polls = Polls(archive_url)
     for name in ("same_guid_two_feeds_A", "same_guid_two_feeds_B"):
         polls.poll(name, (sequences / name / "v1.xml").read_bytes())
     assert len(polls.stored()) == 4
 
 
-def test_a_clock_in_the_text_is_not_revised_for_ever(tmp_path: Path) -> None:
+def test_a_clock_in_the_text_is_not_revised_for_ever(archive_url: str) -> None:
     """A text that changes at each poll in its digits alone stops being revised after two dozen."""
-    polls = Polls(tmp_path / "a.db")
+    polls = Polls(archive_url)
     for minute in range(60):
         item = f"<item><guid>1</guid><title>t</title><description>served at 12:{minute:02}</description></item>"
         polls.poll("clock", f"<rss version='2.0'><channel>{item}</channel></rss>".encode())
@@ -129,9 +129,9 @@ def test_a_clock_in_the_text_is_not_revised_for_ever(tmp_path: Path) -> None:
     assert article.revision <= 25
 
 
-def test_a_window_that_slides_completely_is_said(sequences: Path, tmp_path: Path) -> None:
+def test_a_window_that_slides_completely_is_said(sequences: Path, archive_url: str) -> None:
     """When every entry is new each time, the operator learns that some were probably missed."""
-    polls = Polls(tmp_path / "a.db")
+    polls = Polls(archive_url)
     for path in sorted((sequences / "item_100_per_poll").iterdir()):
         polls.poll("item_100_per_poll", path.read_bytes())
     feed = Feed("item_100_per_poll", ("https://x.example/",), "x", "x")

@@ -83,9 +83,9 @@ def chaos(shared, tmp_path_factory):
 
 
 @pytest.fixture
-def desk(tmp_path):
+def desk(archive_url):
     """A desk with one article, and no operator to tell."""
-    desk = make_desk(tmp_path / "archive.db", operator=None)
+    desk = make_desk(archive_url, operator=None)
     put(desk)
     yield desk
     desk.archive.close()

@@ -17,6 +17,7 @@ from aggregator.store import articles, maintenance, search, tags, transfer
 from aggregator.store.archive import Archive
 from aggregator.store.schema import article
 
+pytestmark = pytest.mark.databases("postgresql")  # each test has both
 NOW = datetime(2026, 11, 21, 12, 0, 0, 123456, tzinfo=UTC)
 
 

@@ -10,10 +10,14 @@ from pathlib import Path
 
 import click
 
+from aggregator.addresses import masked
 from aggregator.app import App
 from aggregator.cli import surroundings
 from aggregator.cli.surroundings import Finding, Standing
 from aggregator.errors import AggregatorError
+
+LATE = 600.0
+"""Seconds for which a job may wait before the workers are too few, or stuck."""
 
 _MARKS = {Standing.FINE: ("ok", "green"), Standing.NOTE: ("note", "cyan"), Standing.TROUBLE: ("see", "yellow")}
 
@@ -44,6 +48,7 @@ def findings(app: App) -> Iterator[Finding]:
     looks: dict[str, Callable[[App], Iterator[Finding]]] = {
         "configuration": _configuration,
         "archive": _archive,
+        "workers": _workers,
         "disk": _disk,
         "clock": surroundings.clock,
         "names": surroundings.names,
@@ -83,7 +88,7 @@ def _archive(app: App) -> Iterator[Finding]:
     from aggregator.store.schema import article
 
     if not surroundings.has_archive(app):
-        yield Finding("archive", Standing.FINE, f"{app.url} is not there yet; the first poll makes it")
+        yield Finding("archive", Standing.FINE, f"{masked(app.url)} is not there yet; the first poll makes it")
         return
     archive = app.archive()
     with archive.reading() as connection:
@@ -95,6 +100,27 @@ def _archive(app: App) -> Iterator[Finding]:
         return
     sentence = f"{archive.name}: {count} articles, schema {archive.version()}, {archive.size() / 1e6:,.1f} MB"
     yield Finding("archive", Standing.FINE, sentence)
+
+
+def _workers(app: App) -> Iterator[Finding]:
+    """On PostgreSQL: who works, and whether work is left lying."""
+    from aggregator.store.workers import workers
+
+    if "://" not in app.url or not surroundings.has_archive(app):
+        return
+    with app.archive().reading() as connection:
+        found = workers(connection)
+    if found is None:
+        yield Finding("workers", Standing.NOTE, "none has worked on this archive yet; `aggregator run` is one")
+        return
+    sentence = f"{found.alive} alive, {found.doing} jobs in hand, {found.waiting} waiting"
+    if found.alive == 0:
+        yield Finding("workers", Standing.TROUBLE, f"{sentence}: nothing is polled; start `aggregator run`")
+    elif found.oldest > LATE:
+        sentence += f", the oldest for {found.oldest / 60:.0f} minutes: start another worker, or look into the log"
+        yield Finding("workers", Standing.TROUBLE, sentence)
+    else:
+        yield Finding("workers", Standing.FINE, sentence)
 
 
 def _disk(app: App) -> Iterator[Finding]:

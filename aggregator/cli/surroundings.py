@@ -10,7 +10,6 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from aggregator.app import App, now
@@ -41,7 +40,9 @@ class Finding:
 
 def has_archive(app: App) -> bool:
     """Whether there is an archive to look at."""
-    return "://" in app.url or Path(app.url).expanduser().exists()
+    from aggregator.store.archive import Archive
+
+    return Archive.there(app.url)
 
 
 # --- clock ----------------------------------------------------------------------------------------------------------

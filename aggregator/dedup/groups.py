@@ -151,6 +151,7 @@ class _Linkage:
 
     def __init__(self, members: Collection[int], scores: Mapping[Pair, float], apart: Collection[Pair]) -> None:
         self._of = {member: [member] for member in sorted(members)}
+        self._size = dict.fromkeys(self._of, 1)
         self._where = {member: member for member in members}
         self._near: dict[int, dict[int, tuple[float, int]]] = defaultdict(dict)
         self._apart: dict[int, set[int]] = defaultdict(set)
@@ -167,35 +168,35 @@ class _Linkage:
             self._merge(min(one, other), max(one, other))
 
     def run(self) -> None:
-        heap: list[tuple[float, int, int]] = []
-        for one, near in self._near.items():
-            for other in near:
-                if one < other:
-                    self._offer(heap, one, other)
+        heap = [
+            (-self._average(one, other), one, other)
+            for one, near in self._near.items()
+            for other in near
+            if one < other and self._may_join(one, other)
+        ]
         heapq.heapify(heap)
         while heap:
             score, one, other = heapq.heappop(heap)
             if other in self._near.get(one, ()) and self._average(one, other) == -score:
                 self._merge(one, other)
                 for third in self._near[one]:
-                    self._offer(heap, min(one, third), max(one, third), push=True)
+                    if self._may_join(one, third):
+                        heapq.heappush(heap, (-self._average(one, third), min(one, third), max(one, third)))
 
-    def _offer(self, heap: list[tuple[float, int, int]], one: int, other: int, *, push: bool = False) -> None:
-        average = self._average(one, other)
-        if average > JOINS and other not in self._apart.get(one, ()):
-            entry = (-average, one, other)
-            heapq.heappush(heap, entry) if push else heap.append(entry)
+    def _may_join(self, one: int, other: int) -> bool:
+        return self._average(one, other) > JOINS and other not in self._apart.get(one, ())
 
     def _average(self, one: int, other: int) -> float:
         total, noted = self._near[one][other]
-        pairs = len(self._of[one]) * len(self._of[other])
-        return round((total + (pairs - noted) * STRANGERS) / pairs, 9)
+        pairs = self._size[one] * self._size[other]
+        return total if pairs == 1 else round((total + (pairs - noted) * STRANGERS) / pairs, 9)
 
     def _merge(self, one: int, other: int) -> None:
         """Into `one`, the smaller; what was noted of the other's neighbours is added up."""
         for member in self._of[other]:
             self._where[member] = one
         self._of[one] += self._of.pop(other)
+        self._size[one] = len(self._of[one])
         for third, (total, noted) in self._near.pop(other, {}).items():
             self._near[third].pop(other, None)
             if third != one:

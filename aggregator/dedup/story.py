@@ -19,19 +19,20 @@ import math
 import re
 import zlib
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from itertools import accumulate, combinations
-from operator import add
 
 import numpy as np
 import numpy.typing as npt
 
+from aggregator.dedup import folding
+from aggregator.dedup.folding import U32, Hashes
 from aggregator.dedup.names import catalogue
-from aggregator.text import fold
+from aggregator.dedup.shared import shared
 
 WINDOW = timedelta(hours=84)
 """Articles further apart in time are never compared; a story moves on as articles join it."""
@@ -44,42 +45,41 @@ KEYS = 20
 """Terms of an article by which others find it: its weightiest."""
 NAMES_PAIRED, TELLING = 4, 2.5
 """Names whose pairs are keys, and the least weight of such a name."""
+VERSION = 1
+"""Of what `packed` gives; goes up when faces are made in another way."""
 FINE = 500
 """Weights are kept in parts of so many, so that a face read again compares as when it was new."""
 
-_U32 = np.uint32
-Hashes = npt.NDArray[np.uint32]
 Floats = npt.NDArray[np.float64]
-_WORD = re.compile(r"[a-z][a-z'-]+|\d[\d,.]*\d|\d")
-_HAN_RUN = re.compile("[\u3400-\u9fff\uf900-\ufaff]+")
+# Each begins with one set of characters: the search skips all others, which halves its time.
+_WORD = re.compile(r"[a-z][a-z'-]+")
+_NUMBER = re.compile(r"\d(?:[\d,.]*\d)?")
 _DAY = re.compile(r"(?<!\d)([0-3]?\d)日")
-_DAY_EN = re.compile(
-    r"\b(?:jan|feb|mar|apr|may|jun|jul|aug|sept?|oct|nov|dec)[a-z]*\.? ([0-3]?\d)\b"
-    r"|\b([0-3]?\d)(?:st|nd|rd|th)? (?:jan|feb|mar|apr|may|jun|jul|aug|sept?|oct|nov|dec)"
-)
+_MONTHS = frozenset(["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"])
+_MONTH = "(?:jan|feb|mar|apr|may|jun|jul|aug|sept?|oct|nov|dec)"
+_DAY_EN = re.compile(rf"\b{_MONTH}[a-z]*\.? ([0-3]?\d)\b|\b([0-3]?\d)(?:st|nd|rd|th)? {_MONTH}")
 # `- outlet` behind a title, and the dateline before a text, are the house's and not the event's.
 _TITLE_TAIL = re.compile(r"\s+[–—-]\s+[^–—-]{2,20}(?:\s+-\s+\w{2,8})?$|\s*\|\s*[^|]{2,24}$")
-_DATELINE = re.compile(
-    r"\A(?:[\d/:TZ. -]{8,40}\n|[^\n]{0,20}中文网\s*\n|\d+\s*(?:分钟|小时)前\n)+|[(（][^()（）\n]{0,24}(?:记者|記者|社|讯|訊|中文网)[^()（）\n]{0,24}[)）]"
-    r"|(?m:^路透[^\n]{0,16}?\d{1,2}月\d{1,2}日\s*-)"
-)
+_DATELINE = re.compile(r"\A(?:[\d/:TZ. -]{8,40}\n|[^\n]{0,20}中文网\s*\n|\d+\s*(?:分钟|小时)前\n)+")
+_SIGNED = re.compile(r"[(（][^()（）\n]{0,24}(?:记者|記者|社|讯|訊|中文网)[^()（）\n]{0,24}[)）]")
+_REUTERS = re.compile(r"(?m:^路透[^\n]{0,16}?\d{1,2}月\d{1,2}日\s*-)")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Face:
     """What is kept of an article to compare it.
 
-    `terms` are the hashes of what title and beginning say, ascending, with their `weights` there, `norm` the length
-    of that vector; `title` is how rare each term is that stands in the title, 0 for the others. `weightiest` are the
-    terms to be found by; `days` has a bit for each day of the month named.
+    `terms` are the hashes of what title and beginning say, ascending; `marks` holds for each its weight there, `FINE`
+    parts to one, doubled, and one more where it stands in the title. `norm` is the length of the vector of weights,
+    `title_weight` the sum of how rare the title's terms are. `weightiest` are the terms to be found by; `days` has a
+    bit for each day of the month named.
     """
 
     han: bool
     when: datetime
     terms: Hashes
-    weights: Floats
+    marks: npt.NDArray[np.uint16]
     norm: float
-    title: Floats
     title_weight: float
     weightiest: tuple[int, ...]
     numbers: frozenset[int]
@@ -111,42 +111,47 @@ class Face:
     def packed(self) -> bytes:
         """About 1 KB; `when` is not in it."""
         parts = (self.weightiest, self.numbers, self.title_numbers, self.names)
-        words = [self.han, round(self.norm * 1000), self.days, *map(len, parts)]
+        words = [
+            self.han | VERSION << 8,
+            round(self.norm * 1000),
+            round(self.title_weight * 1000),
+            self.days,
+            *map(len, parts),
+        ]
         for part in parts:
             words += part
-        weights = (np.rint(self.weights * FINE).astype(np.uint16) << 1) | (self.title > 0)
-        return array("I", words).tobytes() + self.terms.tobytes() + weights.astype(np.uint16).tobytes()
+        return array("I", words).tobytes() + self.terms.tobytes() + self.marks.tobytes()
 
 
+def is_current(data: bytes) -> bool:
+    """Whether this is what `packed` gives now; earlier versions had another heading."""
+    return data[1] == VERSION
+
+
+_HEAD = 32
+
+
+@lru_cache(maxsize=8192)
 def unpacked(data: bytes, when: datetime) -> Face:
-    """The face from `packed`."""
-    head = array("I", data[:28])
-    ends = list(accumulate(head[3:7]))
-    start = 28 + 4 * ends[-1]
-    words = array("I", data[28:start])
+    """The face from `packed`. The last ones are kept: the same articles are compared with many that come."""
+    han, norm, title_weight, days, *sizes = array("I", data[:_HEAD])
+    ends = list(accumulate(sizes))
+    start = _HEAD + 4 * ends[-1]
+    words = array("I", data[_HEAD:start])
     size = (len(data) - start) // 6
-    terms = np.frombuffer(data, _U32, size, start)
-    weights = np.frombuffer(data, np.uint16, size, start + 4 * size)
-    title, title_weight = _title(terms, (weights & 1).astype(bool))
     return Face(
-        bool(head[0]),
+        bool(han & 1),
         when,
-        terms,
-        (weights >> 1) / FINE,
-        head[1] / 1000,
-        title,
-        title_weight,
+        np.frombuffer(data, U32, size, start),
+        np.frombuffer(data, np.uint16, size, start + 4 * size),
+        norm / 1000,
+        title_weight / 1000,
         tuple(words[: ends[0]]),
         frozenset(words[ends[0] : ends[1]]),
         frozenset(words[ends[1] : ends[2]]),
-        head[2],
+        days,
         frozenset(words[ends[2] : ends[3]]),
     )
-
-
-def _title(terms: Hashes, within: npt.NDArray[np.bool_]) -> tuple[Floats, float]:
-    rarities = np.where(within, _rarities()[terms >> _U32(SHIFT)], 0.0)
-    return rarities, float(rarities.sum())
 
 
 @cache
@@ -161,118 +166,163 @@ SHIFT = 14
 
 def face(title: str, text: str, when: datetime) -> Face:
     """The face of an article; `when` is when it counts as published."""
-    title = fold(_TITLE_TAIL.sub("", title))
-    text = _DATELINE.sub("", text[:NUMBERS_IN])
-    han = len(_HAN_RUN.findall(text[:200])) > 0 and sum(map(len, _HAN_RUN.findall(text[:400]))) * 4 >= len(text[:400])
-    lead = fold(text[: LEAD if han else LATIN_LEAD])
-    terms, weights, norm, in_title, weightiest = _weighed(terms_of(title), terms_of(lead))
-    rarities, title_weight = _title(terms, in_title)
+    heading = folding.folded(_TITLE_TAIL.sub("", title))
+    codes = folding.folded(_without_datelines(text[:NUMBERS_IN]))
+    start = _is_han(codes[:400])
+    han = bool(start[:200].any() and np.count_nonzero(start) * 4 >= len(start))
+    beginning = codes[: LEAD if han else LATIN_LEAD]
+    title, lead = folding.text_of(heading), folding.text_of(beginning)
+    in_title, in_lead = _WORD.findall(title), _WORD.findall(lead)
+    terms, marks, norm, title_weight, weightiest = _weighed(
+        _terms(heading, in_title + _NUMBER.findall(title)), _terms(beginning, in_lead + _NUMBER.findall(lead))
+    )
     return Face(
         han,
         when,
         terms,
-        weights,
+        marks,
         norm,
-        rarities,
         title_weight,
         weightiest,
-        frozenset(_numbers(f"{title}\n{text}")),
+        frozenset(_numbers(f"{title}\n{folding.text_of(codes)}")),
         frozenset(_numbers(title, least=1)),
-        _days(lead),
-        frozenset(_names(f"{title}\n{lead}", han=han)),
+        _days(lead, in_lead),
+        frozenset(
+            _han_names(heading, title, beginning, lead)
+            if han
+            else _latin_names(f"{title}\n{lead}", in_title + in_lead)
+        ),
     )
 
 
+def _without_datelines(text: str) -> str:
+    if "路透" in text:
+        text = _REUTERS.sub("", text)
+    return _SIGNED.sub("", _DATELINE.sub("", text))
+
+
+def _is_han(codes: Hashes) -> npt.NDArray[np.bool_]:
+    return ((codes >= 0x3400) & (codes <= 0x9FFF)) | ((codes >= 0xF900) & (codes <= 0xFAFF))  # noqa: PLR2004 - blocks
+
+
 def _weighed(
-    in_title: list[int], in_lead: list[int]
-) -> tuple[Hashes, Floats, float, npt.NDArray[np.bool_], tuple[int, ...]]:
-    """The weightiest terms and all of the title, ascending, their weights, the length of the whole vector, which ones
-    the title holds, and the very weightiest.
+    in_title: Hashes, in_lead: Hashes
+) -> tuple[Hashes, npt.NDArray[np.uint16], float, float, tuple[int, ...]]:
+    """The weightiest terms and all of the title, ascending, their marks, the length of the whole vector, what the
+    title's terms weigh, and the very weightiest.
     """
-    every = np.array([*in_title, *in_lead], dtype=_U32)
+    every = np.concatenate((in_title, in_lead))
     if not len(every):
-        return every, np.zeros(0), 1.0, np.zeros(0, dtype=bool), ()
-    said = np.ones(len(every))
-    said[: len(in_title)] = 2.0
-    terms, where = np.unique(every, return_inverse=True)
-    titled = np.zeros(len(terms), dtype=bool)
-    titled[where[: len(in_title)]] = True
-    counts = np.bincount(where, weights=said)
-    weights = np.rint((1 + np.log(counts)) * _rarities()[terms >> _U32(SHIFT)] * FINE) / FINE
-    norm = round(float(np.sqrt(weights @ weights)), 3)
+        return every, np.zeros(0, dtype=np.uint16), 1.0, 0.0, ()
+    order = every.argsort(kind="stable")
+    every = every[order]
+    firsts = np.flatnonzero(np.concatenate(([True], every[1:] != every[:-1])))
+    terms = every[firsts]
+    # The sort is stable: a term of the title stands before the same one of the text.
+    titled = order[firsts] < len(in_title)
+    counts = np.add.reduceat(np.where(order < len(in_title), 2.0, 1.0), firsts)
+    rarities = _rarities()[terms >> U32(SHIFT)]
+    weights = np.rint((1 + np.log(counts)) * rarities * FINE)
+    norm = round(float(np.sqrt(weights @ weights)) / FINE, 3)
     order = np.argsort(-weights, kind="stable")
     weightiest = tuple(terms[order[:KEYS]].tolist())
+    marks = weights.astype(np.uint16) << 1 | titled
     if len(terms) > MOST_TERMS:
         kept = titled.copy()
         kept[order[:MOST_TERMS]] = True
-        terms, weights, titled = terms[kept], weights[kept], titled[kept]
-    return terms, weights, norm or 1.0, titled, weightiest
+        terms, marks = terms[kept], marks[kept]
+    return terms, marks, norm or 1.0, round(float(rarities @ titled), 3), weightiest
 
 
-def terms_of(folded: str) -> list[int]:
+def terms_of(text: str) -> list[int]:
     """Hashes of the pairs of neighbouring Han characters and of the words and numbers, in no order, with repeats."""
-    found = [_hash(word) for word in _WORD.findall(folded)]
-    codes = np.frombuffer(folded.encode("utf-32-le", "surrogatepass"), dtype=_U32)
+    codes = folding.folded(text)
+    folded = folding.text_of(codes)
+    found: list[int] = _terms(codes, _WORD.findall(folded) + _NUMBER.findall(folded)).tolist()
+    return found
+
+
+def _terms(codes: Hashes, said: Sequence[str]) -> Hashes:
+    words = np.array([_hash(word) for word in said], dtype=U32)
     han = (codes > 0x33FF) & (codes < 0xFB00)  # noqa: PLR2004 - the blocks of Han characters
-    pairs = han[:-1] & han[1:]
-    hashes = codes[:-1] * _U32(0x9E3779B1) + codes[1:] * _U32(0x85EBCA77)
-    hashes = hashes[pairs]
-    hashes = (hashes ^ (hashes >> _U32(16))) * _U32(0xC2B2AE35)
-    hashes = hashes ^ (hashes >> _U32(15))
-    pairs_found: list[int] = hashes.tolist()
-    return found + pairs_found
+    at = np.flatnonzero(han[:-1] & han[1:])
+    if not len(at):
+        return words
+    hashes = codes[at] * U32(0x9E3779B1) + codes[at + 1] * U32(0x85EBCA77)
+    hashes = (hashes ^ (hashes >> U32(16))) * U32(0xC2B2AE35)
+    return np.concatenate((words, hashes ^ (hashes >> U32(15))))
 
 
+@lru_cache(maxsize=1 << 16)
 def _hash(word: str) -> int:
     return zlib.crc32(b"w" + word.encode())
 
 
-def _numbers(folded: str, least: int = 2) -> Iterable[int]:
+def _numbers(folded: str, least: int = 2) -> Iterator[int]:
     """Hashes of the numbers that may tell one event: two digits and more, no years."""
-    for word in _WORD.findall(folded):
-        if word[0].isdigit():
-            bare = word.replace(",", "")
-            if len(bare) >= least and not (len(bare) == 4 and bare[:2] in ("19", "20")):  # noqa: PLR2004 - a year
-                yield _hash(bare)
+    for word in _NUMBER.findall(folded):
+        bare = word.replace(",", "")
+        if len(bare) >= least and not (len(bare) == 4 and bare[:2] in ("19", "20")):  # noqa: PLR2004 - a year
+            yield _hash(bare)
 
 
-def _days(folded: str) -> int:
+def _days(folded: str, words: Sequence[str]) -> int:
     bits = 0
-    for day in _DAY.findall(folded):
-        bits |= 1 << int(day)
+    if "日" in folded:
+        for day in _DAY.findall(folded):
+            bits |= 1 << int(day)
+    if _MONTHS.isdisjoint([word[:3] for word in words]):
+        return bits
     for month_first, day_first in _DAY_EN.findall(folded):
         bits |= 1 << int(month_first or day_first)
     return bits
 
 
 @cache
-def _names_by_beginning() -> dict[str, list[tuple[str, int]]]:
-    """Chinese names by their first two characters."""
-    found: dict[str, list[tuple[str, int]]] = {}
+def _names_by_beginning() -> tuple[npt.NDArray[np.uint64], dict[int, list[tuple[str, int]]]]:
+    """Chinese names by their first two characters, and these in ascending order."""
+    found: dict[int, list[tuple[str, int]]] = {}
     for name, number in catalogue()[0].items():
-        found.setdefault(name[:2], []).append((name, number))
-    return found
+        found.setdefault(ord(name[0]) << 32 | ord(name[1]), []).append((name, number))
+    return np.array(sorted(found), dtype=np.uint64), found
+
+
+def _han_names(heading: Hashes, title: str, beginning: Hashes, lead: str) -> set[int]:
+    beginnings, names = _names_by_beginning()
+    said = f"{title}\n{lead}"
+    codes = np.concatenate((heading, [U32(ord("\n"))], beginning)).astype(np.uint64)
+    pairs = codes[:-1] << np.uint64(32) | codes[1:]
+    at = np.searchsorted(beginnings, pairs)
+    at[at == len(beginnings)] = 0
+    met = set(pairs[beginnings[at] == pairs].tolist())
+    return {number for pair in met for name, number in names[pair] if name in said}
 
 
 @cache
-def _latin_names() -> tuple[dict[str, int], tuple[tuple[str, int], ...]]:
-    """English names of one word, and those of several."""
-    latin = catalogue()[1]
-    words = {name: number for name, number in latin.items() if _LATIN_NAME.fullmatch(name)}
-    return words, tuple((name, number) for name, number in latin.items() if name not in words)
+def _latin_catalogue() -> tuple[dict[str, int], dict[str, list[tuple[re.Pattern[str], str, int]]]]:
+    """English names of one plain word, and the others by their first letters."""
+    words: dict[str, int] = {}
+    others: dict[str, list[tuple[re.Pattern[str], str, int]]] = {}
+    for name, number in catalogue()[1].items():
+        if name.isalpha():
+            words[name] = number
+        else:
+            pattern = re.compile(rf"(?<![a-z0-9]){re.escape(name)}(?![a-z0-9])")
+            others.setdefault(re.match("[a-z]+", name).group(), []).append((pattern, name, number))  # type: ignore[union-attr]
+    return words, others
 
 
-_LATIN_NAME = re.compile(r"[a-z]\.[a-z]\.|[a-z][a-z0-9'.-]*[a-z0-9]")
+def _latin_names(folded: str, said: Sequence[str]) -> set[int]:
+    words, others = _latin_catalogue()
+    plain = set(" ".join(said).replace("'", " ").replace("-", " ").split())
+    found = {words[word] for word in plain & words.keys()}
+    for first in others.keys() & {*plain, *_SINGLE}:
+        found.update(number for pattern, name, number in others[first] if name in folded and pattern.search(folded))
+    return found
 
 
-def _names(folded: str, *, han: bool) -> set[int]:
-    if han:
-        beginnings = _names_by_beginning()
-        pairs = set(map(add, folded, folded[1:])) & beginnings.keys()
-        return {number for pair in pairs for name, number in beginnings[pair] if name in folded}
-    words, phrases = _latin_names()
-    said = {part for word in set(_LATIN_NAME.findall(folded)) for part in (word, *re.split(r"['-]", word))}
-    return {words[word] for word in said & words.keys()} | {number for name, number in phrases if name in folded}
+_SINGLE = ("u", "g")
+"""What names such as u.s. and g20 begin with: single letters are no words here."""
 
 
 # --- two articles -----------------------------------------------------------------------------------------------
@@ -324,8 +374,8 @@ def attractions(one: Face, others: Sequence[Face], least: float = -math.inf) -> 
         return found
     common, texts = _in_common(one, [others[at] for at in alike])
     most = abs(_WEIGHTS.numbers) + abs(_WEIGHTS.title_numbers) + abs(_WEIGHTS.days)
-    for at, shared, said in zip(alike, common, texts, strict=True):
-        if shared and said + most > least:
+    for at, number, said in zip(alike, common, texts, strict=True):
+        if number and said + most > least:
             found[at] = said + _figures(one, others[at])
     return found
 
@@ -333,21 +383,16 @@ def attractions(one: Face, others: Sequence[Face], least: float = -math.inf) -> 
 def _in_common(one: Face, others: Sequence[Face]) -> tuple[list[int], list[float]]:
     """For each of the others how many terms it shares, and what the shared terms are worth."""
     w, size = _WEIGHTS, len(others)
-    terms = np.concatenate([other.terms for other in others])
-    at = np.searchsorted(one.terms, terms)
-    at[at == len(one.terms)] = 0
-    shared = np.flatnonzero(one.terms[at] == terms)
-    at = at[shared]
-    who = np.repeat(np.arange(size), [len(other.terms) for other in others])[shared]
-    weights = np.concatenate([other.weights for other in others])[shared]
-    title = np.concatenate([other.title for other in others])[shared]
+    within, who, at = shared(one.terms, [other.terms for other in others])
+    marks, mine = np.concatenate([other.marks for other in others])[within], one.marks[at]
+    rarities = _rarities()[one.terms[at] >> U32(SHIFT)]
+    product = np.bincount(who, (mine >> 1) * ((marks >> 1) / FINE**2), size)
+    my_title = np.bincount(who, rarities * (mine & 1), size) / (one.title_weight or 1.0)
+    titles = np.array([other.title_weight or 1.0 for other in others])
+    their_title = np.bincount(who, rarities * (marks & 1), size) / titles
     norms = np.array([other.norm for other in others])
-    titles = np.array([other.title_weight for other in others])
-    product = np.bincount(who, one.weights[at] * weights, size)
-    mine = np.bincount(who, one.title[at], size) / (one.title_weight or 1.0)
-    theirs = np.bincount(who, title, size) / np.where(titles, titles, 1.0)
-    worth = w.bias + w.lead * product / (one.norm * norms) + w.title * (mine + theirs) / 2
-    worth += w.title_least * np.minimum(mine, theirs)
+    worth = w.bias + w.lead * product / (one.norm * norms) + w.title * (my_title + their_title) / 2
+    worth += w.title_least * np.minimum(my_title, their_title)
     return np.bincount(who, minlength=size).tolist(), worth.tolist()
 
 

@@ -24,6 +24,7 @@ import feedparser.api
 from feedparser.sanitizer import _HTMLSanitizer
 
 from aggregator.errors import ParseError
+from aggregator.parse import plainfeed
 from aggregator.parse.dates import parse_date
 
 HTML_ELEMENTS = frozenset(_HTMLSanitizer.acceptable_elements)  # those that a title may hold
@@ -46,6 +47,17 @@ def read(text: str) -> tuple[Mapping[str, Any], list[dict[str, Any]], bool]:
     The fields are those of `jsonfeed.fields`. Raises ParseError where not even one entry arrived whole; what else
     feedparser may raise on hostile input is the caller's.
     """
+    if plain := plainfeed.read(text):
+        parser = _strict(plain.frame)
+        if parser.exc is None and not parser.entries:
+            is_atom = (parser.version or "").startswith("atom")
+            feed = parser.feeddata
+            return feed, [_fields(entry, feed, is_atom=is_atom) for entry in plain.entries], is_atom
+    return _read(text)
+
+
+def _read(text: str) -> tuple[Mapping[str, Any], list[dict[str, Any]], bool]:
+    """As `read`, by feedparser alone."""
     if len(_ENTRY_END.findall(text)) > MAX_ENTRIES:
         text = _newest(text)
     parser = _parsed(text)

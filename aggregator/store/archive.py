@@ -27,6 +27,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, NoSuchModuleError
 
+from aggregator.addresses import masked
 from aggregator.errors import ArchiveBusy, ArchiveError, ArchiveFull, ArchiveVersion
 from aggregator.store import postgres
 from aggregator.store.gate import Gate
@@ -34,6 +35,9 @@ from aggregator.store.schema import HEAD
 
 BUSY_SECONDS = 60
 """How long a writer waits for another process's transaction before it gives up."""
+
+CACHE, LITTLE_CACHE = 32_768, 8_192
+"""Kilobytes of pages that each connection to SQLite keeps; what it reads again comes from the system's own cache."""
 
 RESERVE = 64_000_000
 """Bytes that a full disk must have again before anything is written, or a twentieth of a disk smaller than 20 times
@@ -54,6 +58,7 @@ class Archive:
         self._open: set[sqlite3.Connection] = set()
         self._guard = threading.Lock()
         self._turnstile = postgres.Turnstile()
+        self._cache = CACHE
 
     @classmethod
     def open(cls, url: str, *, write: bool = False) -> Archive:
@@ -76,6 +81,19 @@ class Archive:
         return archive
 
     @classmethod
+    def there(cls, url: str) -> bool:
+        """Whether there is something to open: a file, or a database that is not empty; one that cannot be asked counts."""
+        if not postgres.is_postgres(url):
+            return "://" in url or Path(url).expanduser().exists()
+        archive = cls._connect(url, write=False)
+        try:
+            return archive.version() is not None
+        except (ArchiveError, DBAPIError):
+            return True
+        finally:
+            archive.close()
+
+    @classmethod
     def target(cls, url: str) -> Archive:
         """Where a copy goes: made when there is nothing, else as it is; raises ArchiveError, ArchiveVersion."""
         archive = cls._connect(url, write=True)
@@ -96,7 +114,7 @@ class Archive:
                 _check_file(path, write=write)
             engine = sa.create_engine(parsed, **_options(parsed))
         except (ArgumentError, NoSuchModuleError) as error:
-            raise ArchiveError(f"{url} is neither a file nor a database address: {error}") from error
+            raise ArchiveError(f"{masked(url)} is neither a file nor a database address: {error}") from error
         except ModuleNotFoundError as error:
             raise ArchiveError(f"PostgreSQL archives need `pip install aggregator[postgres]` ({error})") from error
         shown = str(path) if path else parsed.set(drivername="postgresql").render_as_string(hide_password=True)
@@ -267,6 +285,7 @@ class Archive:
     def connected(self, connection: sqlite3.Connection, _record: object) -> None:
         """Called for each new connection to SQLite, in whatever thread."""
         _set_pragmas(connection)
+        connection.execute(f"PRAGMA cache_size=-{self._cache}")
         with self._guard:
             self._open.add(connection)
 
@@ -331,6 +350,11 @@ class Archive:
             raw: Any = connection.connection.driver_connection
             raw.execute("PRAGMA journal_mode=DELETE")
 
+    def be_frugal(self) -> None:
+        """Keep LITTLE_CACHE on each connection from now on, for a process that runs for months."""
+        self._cache = LITTLE_CACHE
+        self._engine.dispose()
+
     def close(self) -> None:
         """Close every connection."""
         self._engine.dispose()
@@ -390,7 +414,6 @@ def _set_pragmas(connection: sqlite3.Connection) -> None:
         "foreign_keys=ON",
         "journal_mode=WAL",
         "synchronous=NORMAL",
-        "cache_size=-32768",
         "temp_store=MEMORY",
         "mmap_size=0",
     ):

@@ -12,36 +12,21 @@ import sqlalchemy as sa
 from aggregator.model import Article, ArticleId
 from aggregator.store import search
 from aggregator.store.schema import article as table
+from aggregator.store.schema import packed, unpacked
 from aggregator.store.schema import revision as revisions
 
 T = TypeVar("T")
 _PLAIN = (
     "feed", "outlet", "guid", "url", "link", "lang", "published", "updated", "captured", "date_note", "author",
-    "headimg", "origin", "dialect", "fulltext", "title", "text", "html", "revision",
+    "headimg", "origin", "dialect", "fulltext", "title", "text", "revision",
 )  # fmt: skip
 _OLD = (
-    "title", "link", "author", "published", "updated", "captured", "origin", "headimg", "text", "html",
+    "title", "link", "author", "published", "updated", "captured", "origin", "headimg", "text",
 )  # fmt: skip
 _FUTURE = timedelta(hours=24)
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 CHUNK = 500
 """Values in one IN list; SQLite allows 32,766 parameters a statement, short lists keep its planner quick."""
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What identity needs of a stored article, and of its older texts."""
-
-    id: ArticleId
-    feed: str
-    outlet: str
-    guid: str | None
-    url: str | None
-    title: str
-    content_key: str
-    revision: int
-    dated: datetime | None = None
-    old_keys: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -60,8 +45,8 @@ class Texts:
         self.waiting[docid] = new
 
     def write(self, connection: sa.Connection) -> None:
-        """Enter everything that waits."""
-        search.index(connection, [(docid, title, text) for docid, (title, text) in self.waiting.items()])
+        """Enter everything that waits, by docid: FTS5 writes out what it has whenever a lower one comes."""
+        search.index(connection, [(docid, title, text) for docid, (title, text) in sorted(self.waiting.items())])
         self.waiting.clear()
 
 
@@ -104,7 +89,7 @@ def revise(
     before = connection.execute(sa.select(table).where(table.c.id == identity)).mappings().one()
     connection.execute(
         sa.insert(revisions).values(
-            {name: before[name] for name in (*_OLD, "content_key", "categories", "extra")}
+            {name: before[name] for name in (*_OLD, "html", "content_key", "categories", "extra")}
             | {"article_id": identity, "number": before["revision"], "replaced_at": now}
         )
     )
@@ -115,43 +100,6 @@ def revise(
     connection.execute(sa.update(table).where(table.c.id == identity).values(row))
     texts.replace(connection, before["docid"], (before["title"], before["text"]), (row["title"], row["text"]))
     return _stored(value, identity, row | {"first_seen": before["first_seen"]})
-
-
-def known(
-    connection: sa.Connection, feed: str, guids: Iterable[str], urls: Iterable[str], keys: Sequence[str]
-) -> list[Known]:
-    """Every stored article that shares a GUID in this feed, a canonical address, or a content key with an arrival."""
-    conditions = [
-        *[sa.and_(table.c.feed == feed, table.c.guid.in_(part)) for part in _chunks(guids)],
-        *[table.c.url.in_(part) for part in _chunks(urls)],
-        *[table.c.content_key.in_(part) for part in _chunks(keys)],
-        *[table.c.id.in_(part) for part in _chunks(_replaced(connection, keys))],
-    ]
-    names = ("id", "feed", "outlet", "guid", "url", "title", "content_key", "revision")
-    dated = sa.func.coalesce(table.c.updated, table.c.published, type_=table.c.updated.type).label("dated")
-    columns = [*(table.c[name] for name in names), dated]
-    found = {}
-    for condition in conditions:
-        for row in connection.execute(sa.select(*columns).where(condition)).mappings():
-            found[row["id"]] = dict(row)
-    older = _old_keys(connection, [identity for identity, row in found.items() if row["revision"] > 1])
-    return [Known(**row, old_keys=older.get(identity, frozenset())) for identity, row in sorted(found.items())]
-
-
-def _replaced(connection: sa.Connection, keys: Sequence[str]) -> Iterator[int]:
-    """The articles of which an older text has one of these keys."""
-    for part in _chunks(keys):
-        query = sa.select(revisions.c.article_id).where(revisions.c.content_key.in_(part))
-        yield from connection.execute(query).scalars()
-
-
-def _old_keys(connection: sa.Connection, ids: list[int]) -> dict[int, frozenset[str]]:
-    found: dict[int, set[str]] = {}
-    for part in _chunks(ids):
-        query = sa.select(revisions.c.article_id, revisions.c.content_key).where(revisions.c.article_id.in_(part))
-        for identity, key in connection.execute(query):
-            found.setdefault(identity, set()).add(key)
-    return {identity: frozenset(keys) for identity, keys in found.items()}
 
 
 def get(connection: sa.Connection, identity: int) -> Article | None:
@@ -196,17 +144,24 @@ def every(connection: sa.Connection, condition: sa.ColumnElement[bool] | None = 
 
 def _row(value: Article, key: str) -> dict[str, Any]:
     row = {name: getattr(value, name) for name in _PLAIN}
-    return row | {"content_key": key, "categories": list(value.categories), "extra": dict(value.extra)}
+    return row | {
+        "html": packed(value.html, value.text),
+        "content_key": key,
+        "categories": list(value.categories),
+        "extra": dict(value.extra),
+    }
 
 
 def _article(row: Mapping[Any, Any]) -> Article:
     return Article(
-        **{name: row[name] for name in (*_PLAIN, "first_seen", "extra", "id")}, categories=tuple(row["categories"])
+        **{name: row[name] for name in (*_PLAIN, "first_seen", "extra", "id")},
+        html=unpacked(row["html"], row["text"]),
+        categories=tuple(row["categories"]),
     )
 
 
 def _older(now: Article, row: Mapping[Any, Any]) -> Article:
-    changed = {name: row[name] for name in (*_OLD, "extra")}
+    changed = {name: row[name] for name in (*_OLD, "extra")} | {"html": unpacked(row["html"], row["text"])}
     return replace(now, **changed, categories=tuple(row["categories"]), revision=row["number"])
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
 from aggregator.model import Feed, FeedState, Validators
 from aggregator.store.schema import feed as table
@@ -37,7 +38,27 @@ def waiting(connection: sa.Connection, now: datetime) -> set[str]:
 
 def save(connection: sa.Connection, feed: Feed, state: FeedState) -> None:
     """Remember a feed's state; called in the transaction that stores what the poll brought, never before it."""
-    row = {name: getattr(state, name) for name in _SAME} | {
+    save_all(connection, [(feed, state)])
+
+
+def save_all(connection: sa.Connection, states: Sequence[tuple[Feed, FeedState]]) -> None:
+    """As `save`, for many feeds in one statement."""
+    if states:
+        connection.execute(_UPSERT[connection.dialect.name], [_row(feed, state) for feed, state in states])
+
+
+def _upsert(insert: Any) -> Any:
+    statement = insert(table)
+    columns = {column.name: statement.excluded[column.name] for column in table.c if column.name != "id"}
+    return statement.on_conflict_do_update(index_elements=[table.c.id], set_=columns)
+
+
+_UPSERT = {"sqlite": _upsert(sqlite.insert), "postgresql": _upsert(postgresql.insert)}
+
+
+def _row(feed: Feed, state: FeedState) -> dict[str, Any]:
+    return {name: getattr(state, name) for name in _SAME} | {
+        "id": feed.id,
         "title": feed.title,
         "outlet": feed.outlet,
         "etag": state.validators.etag,
@@ -45,9 +66,6 @@ def save(connection: sa.Connection, feed: Feed, state: FeedState) -> None:
         "interval_s": None if state.interval is None else int(state.interval.total_seconds()),
         "extra": dict(state.extra),
     }
-    done = connection.execute(sa.update(table).where(table.c.id == feed.id).values(row))
-    if done.rowcount == 0:
-        connection.execute(sa.insert(table).values(row | {"id": feed.id}))
 
 
 def note_outage(connection: sa.Connection, feed: str, since: datetime, kind: str, error: str) -> None:

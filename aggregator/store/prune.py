@@ -6,15 +6,13 @@ What goes leaves a tombstone: the names it went by, none of its words.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
 
-from aggregator.model import ArticleId
 from aggregator.store import relations, search
-from aggregator.store.articles import Known
 from aggregator.store.schema import article, article_agreement, clause_tag, clause_verdict, place, story, tombstone
 
 BATCH = 500
@@ -49,8 +47,7 @@ def remove(connection: sa.Connection, ids: Sequence[int], now: datetime) -> set[
     rows = connection.execute(sa.select(article).where(article.c.id.in_(ids))).mappings().all()
     names = ("feed", "outlet", "guid", "url", "content_key")
     connection.execute(sa.insert(tombstone), [{name: row[name] for name in names} | {"removed": now} for row in rows])
-    if connection.dialect.name == "sqlite":
-        search.unindex(connection, [(row["docid"], row["title"], row["text"]) for row in rows])
+    search.unindex(connection, [(row["docid"], row["title"], row["text"]) for row in rows])
     stories = {story for story, _original in relations.placed(connection, ids).values() if story is not None}
     beside = set[int]().union(*relations.in_stories(connection, stories).values())
     relations.forget(connection, list(relations.traces(connection, ids).values()))
@@ -79,31 +76,3 @@ def _found(table: sa.Table, of: sa.FromClause) -> sa.ColumnElement[bool]:
 
 
 _FINDINGS = (clause_tag, article_agreement, clause_verdict)
-
-
-# --- what is remembered of them -----------------------------------------------------------------------------------
-
-
-def known(
-    connection: sa.Connection, feed: str, guids: Sequence[str], urls: Sequence[str], keys: Sequence[str]
-) -> list[Known]:
-    """Removed articles that share a name with an arrival, as `articles.known` gives stored ones; their ids are below 0."""
-    found: dict[int, Known] = {}
-    for names in (
-        _rows(connection, tombstone.c.guid, guids, tombstone.c.feed == feed),
-        _rows(connection, tombstone.c.url, urls),
-        _rows(connection, tombstone.c.content_key, keys),
-    ):
-        for row in names:
-            found[row["id"]] = Known(
-                ArticleId(-row["id"]), row["feed"], row["outlet"], row["guid"], row["url"], "", row["content_key"], 1
-            )
-    return [found[key] for key in sorted(found)]
-
-
-def _rows(
-    connection: sa.Connection, column: sa.Column[str], values: Sequence[str], *also: sa.ColumnElement[bool]
-) -> Iterable[sa.RowMapping]:
-    for start in range(0, len(values), BATCH):
-        condition = sa.and_(column.in_(values[start : start + BATCH]), *also)
-        yield from connection.execute(sa.select(tombstone).where(condition)).mappings()

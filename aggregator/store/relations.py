@@ -7,15 +7,18 @@ SQLAlchemy more than SQLite needs for the whole query.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any
 
 import sqlalchemy as sa
 
 from aggregator.dedup import reprint, story
+from aggregator.dedup.groups import Copy
 from aggregator.dedup.reprint import Fingerprint, Likeness
 from aggregator.dedup.story import Face
 from aggregator.store.schema import (
@@ -38,6 +41,12 @@ SPAN = 4 * 24 * 60
 """Minutes in a span of `story_key`."""
 MOST_LINKED = 240
 """Articles of one neighbourhood that are looked at together; beyond it lies a topic and not a story."""
+NEIGHBOURS = 3
+"""So many more for each article that is placed."""
+MOST_PAIRS = 10_000
+"""Links read in one step around some articles, more than a hundred articles and their stories have. Of a text
+that thousands repeat every copy is linked with the same few: one step on from these lie the links of all, which take
+hundreds of megabytes and say nothing new."""
 _ONCE = {"compiled_cache": None}
 """A statement with its numbers in it is never used again: SQLAlchemy must not keep five hundred of them."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -71,11 +80,56 @@ def whole_minute(when: datetime) -> datetime:
 
 def traces(connection: sa.Connection, ids: Iterable[int]) -> dict[int, Trace]:
     """The traces of these articles; those without are left out."""
-    query = "SELECT article_id, at, print, face FROM trace"
+    ids = list(ids)
+    known, seen = faces(connection, ids), prints(connection, ids)
+    return {identity: Trace(identity, face.when, seen[identity], face) for identity, face in known.items()}
+
+
+def prints(connection: sa.Connection, ids: Iterable[int]) -> dict[int, Fingerprint]:
+    """The fingerprints of these articles; those without are left out."""
+    rows = _kept(connection, "SELECT article_id, print FROM trace", ids, reprint.is_current)
+    return {identity: reprint.unpacked(bytes(said)) for identity, said in rows}
+
+
+def faces(connection: sa.Connection, ids: Iterable[int]) -> dict[int, Face]:
+    """The faces of these articles; those without are left out."""
+    rows = _kept(connection, "SELECT article_id, face, at FROM trace", ids, story.is_current)
+    return {identity: story.unpacked(bytes(face), instant(at)) for identity, face, at in rows}
+
+
+def _kept(
+    connection: sa.Connection, query: str, ids: Iterable[int], is_current: Callable[[bytes], bool]
+) -> list[Sequence[Any]]:
+    """The rows of these articles; what an earlier version of the program kept is made anew from the articles."""
+    rows = list(_among(connection, query, "article_id", ids))
+    if old := [row[0] for row in rows if not is_current(row[1])]:
+        _renew(connection, old)
+        rows = [row for row in rows if is_current(row[1])] + list(_among(connection, query, "article_id", old))
+    return rows
+
+
+def _renew(connection: sa.Connection, ids: Sequence[int]) -> None:
+    query = "SELECT article_id, at, title, text FROM trace JOIN article ON article.id = article_id"
+    rows = [
+        {"id_": identity, "print": reprint.fingerprint(text).packed(), "face": story.face(title, text, instant(at)).packed()}
+        for identity, at, title, text in _among(connection, query, "article_id", ids)
+    ]  # fmt: skip
+    values: dict[str, Any] = {"print": sa.bindparam("print"), "face": sa.bindparam("face")}
+    connection.execute(sa.update(trace).where(trace.c.article_id == sa.bindparam("id_")).values(values), rows)
+
+
+def copies(connection: sa.Connection, ids: Iterable[int]) -> dict[int, Copy]:
+    """When these articles count as published and how long their texts are."""
+    query = f"SELECT article_id, at, {_heading(connection)} FROM trace"  # noqa: S608 - words of ours
     return {
-        identity: Trace(identity, instant(at), reprint.unpacked(bytes(said)), story.unpacked(bytes(face), instant(at)))
-        for identity, at, said, face in _among(connection, query, "article_id", ids)
+        identity: Copy(instant(at), *reprint.length_and_tie(bytes(heading)))
+        for identity, at, heading in _among(connection, query, "article_id", ids)
     }
+
+
+def _heading(connection: sa.Connection) -> str:
+    start = "substr" if connection.dialect.name == "sqlite" else "substring"
+    return f"{start}(print, 1, {reprint.HEADING})"
 
 
 def texts(connection: sa.Connection, ids: Iterable[int]) -> dict[int, str]:
@@ -150,21 +204,15 @@ def put_keys(
 
 def put_links(connection: sa.Connection, copies: Mapping[Pair, Likeness], scores: Mapping[Pair, float]) -> None:
     """Note what was judged of pairs (a < b)."""
-    if copies:
-        rows = [
-            {"a": a, "b": b, "share": like.share, "of_longer": like.of_longer}
-            for (a, b), like in sorted(copies.items())
-        ]
-        connection.execute(sa.insert(reprint_link), rows)
-    if scores:
-        rows = [{"a": a, "b": b, "score": round(score, 4)} for (a, b), score in sorted(scores.items())]
-        connection.execute(sa.insert(story_link), rows)
+    likenesses = [(a, b, like.share, like.of_longer) for (a, b), like in sorted(copies.items())]
+    _insert(connection, reprint_link, ("a", "b", "share", "of_longer"), likenesses)
+    _insert(connection, story_link, ("a", "b", "score"), [(a, b, round(scores[a, b], 4)) for a, b in sorted(scores)])
 
 
 def copies_around(connection: sa.Connection, ids: Collection[int]) -> dict[Pair, Likeness]:
     """All reprint links among everything that is linked with these articles, near or far."""
-    query = "SELECT a, b, share, of_longer FROM reprint_link"
-    return {pair: Likeness(*values) for pair, values in _around(connection, query, ids).items()}
+    near = _around(connection, "SELECT a, b, share, of_longer FROM reprint_link", ids)
+    return {pair: Likeness(*values) for pair, values in near.items()}
 
 
 def scores_around(connection: sa.Connection, ids: Collection[int], above: float) -> dict[Pair, float]:
@@ -173,22 +221,34 @@ def scores_around(connection: sa.Connection, ids: Collection[int], above: float)
     near = _around(connection, f"{query} WHERE score > {above:f}", ids)
     members = {member for pair in near for member in pair}
     found = {pair: score for pair, (score,) in near.items()}
-    for a, b, score in _among(connection, query, "a", members):
-        if b in members:
+    # An article that came early may be linked with thousands that came later; a later one with a few earlier ones.
+    for a, b, score in _among(connection, query, "b", members):
+        if a in members:
             found[a, b] = score
     return found
 
 
 def _around(connection: sa.Connection, query: str, ids: Collection[int]) -> dict[Pair, tuple[float, ...]]:
+    """The links within the neighbourhood of these articles, and what is noted of them, the strength first. Of more
+    neighbours than are looked at together the closest are.
+    """
+    most = MOST_LINKED + NEIGHBOURS * len(ids)
     found: dict[Pair, tuple[float, ...]] = {}
     seen, fresh = set(ids), set(ids)
-    while fresh and len(seen) < MOST_LINKED + len(ids):
+    while fresh and len(seen) < most:
+        strength: dict[int, float] = {}
         for side in ("a", "b"):
-            for a, b, *values in _among(connection, query, side, fresh):
+            other = "b" if side == "a" else "a"
+            order = f" ORDER BY {side} DESC, {other} DESC LIMIT {MOST_PAIRS}"  # the latest are those asked for
+            for a, b, *values in islice(_among(connection, query, side, fresh, order), MOST_PAIRS):
                 found[a, b] = tuple(values)
-        fresh = {member for pair in found for member in pair} - seen
+                for member in (a, b):
+                    if member not in seen:
+                        strength[member] = max(strength.get(member, -math.inf), values[0])
+        closest = sorted(strength, key=lambda member: (-strength[member], member))
+        fresh = set(closest[: most - len(seen)])
         seen |= fresh
-    return found
+    return {pair: values for pair, values in found.items() if pair[0] in seen and pair[1] in seen}
 
 
 def verdicts(connection: sa.Connection, ids: Collection[int]) -> dict[str, set[Pair]]:
@@ -246,11 +306,13 @@ def clear(connection: sa.Connection) -> None:
         connection.execute(sa.delete(table))
 
 
-def _among(connection: sa.Connection, selected: str, column: str, numbers: Iterable[int]) -> Iterator[Any]:
+def _among(
+    connection: sa.Connection, selected: str, column: str, numbers: Iterable[int], order: str = ""
+) -> Iterator[Any]:
     """The rows of `selected` (`SELECT ... FROM ... [WHERE ...]`) of which the column holds one of these numbers."""
     joint = "AND" if " WHERE " in selected else "WHERE"
     for part in chunked(numbers):
-        yield from rows_of(connection, f"{selected} {joint} {column} IN ({','.join(map(str, map(int, part)))})")
+        yield from rows_of(connection, f"{selected} {joint} {column} IN ({','.join(map(str, map(int, part)))}){order}")
 
 
 def rows_of(connection: sa.Connection, statement: str) -> Sequence[Any]:
@@ -263,7 +325,7 @@ def rows_of(connection: sa.Connection, statement: str) -> Sequence[Any]:
 
 
 def _insert(
-    connection: sa.Connection, table: sa.Table, columns: Sequence[str], rows: Sequence[tuple[int, ...]]
+    connection: sa.Connection, table: sa.Table, columns: Sequence[str], rows: Sequence[tuple[float, ...]]
 ) -> None:
     for start in range(0, len(rows), CHUNK):
         listed = ",".join(map(str, rows[start : start + CHUNK]))

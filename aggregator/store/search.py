@@ -65,7 +65,7 @@ def allocate(connection: sa.Connection, seconds: Sequence[int]) -> list[int]:
 
 
 def _free(connection: sa.Connection, slot: int, taken: set[int]) -> int:
-    """The first number from `slot` that no article has; runs of taken ones are remembered and jumped over."""
+    """The first number after `slot`, which is taken, that no article has; runs of taken ones are jumped over."""
 
     def is_taken(number: int) -> bool:
         return number in taken or connection.scalar(_TAKEN, {"docids": [number]}) is not None
@@ -161,8 +161,8 @@ def _entries(docs: Sequence[tuple[int, str, str]]) -> tuple[list[tuple[int, str]
     """The documents' rows in the index, and their words."""
     rows, vocabulary = [], set[str]()
     for docid, title, text in docs:
-        found = terms.entered(title, text)
-        vocabulary |= terms.words(found)
+        found, words = terms.entered_words(title, text)
+        vocabulary |= words
         rows.append((docid, " ".join(found)))
     return rows, vocabulary
 

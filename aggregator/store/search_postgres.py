@@ -39,8 +39,8 @@ def index(connection: sa.Connection, docs: Iterable[tuple[int, str, str]]) -> in
     while batch := list(islice(remaining, BATCH)):
         rows, large, vocabulary = [], [], set[str]()
         for docid, title, text in batch:
-            found = terms.entered(title, text)
-            vocabulary |= terms.words(found)
+            found, words = terms.entered_words(title, text)
+            vocabulary |= words
             kept = _fitting(found)
             if len(kept) < len(found):
                 large.append((docid,))

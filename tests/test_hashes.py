@@ -1,0 +1,88 @@
+"""Folded codes, shared hashes and faces: the arrays say what the plain definitions say."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aggregator.dedup import folding, reprint, story
+from aggregator.dedup.shared import shared
+from aggregator.text import fold
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+texts = st.text(max_size=200)
+hashes = st.lists(st.integers(0, 2**32 - 1) | st.integers(0, 50), max_size=60, unique=True).map(sorted)
+
+
+@given(texts)
+def test_folded_codes_are_the_folded_text(text):
+    """Every character's code is that of its folded character, lone surrogates and astral planes included."""
+    assert folding.text_of(folding.folded(text)) == fold(text)
+
+
+@given(texts)
+def test_letters_are_the_letters_and_digits_of_the_folded_text(text):
+    """What is no letter or digit is left out, the rest stands in its order."""
+    assert folding.text_of(folding.only_letters(text)) == "".join(char for char in fold(text) if char.isalnum())
+
+
+@given(hashes, st.lists(hashes, min_size=1, max_size=6))
+def test_shared_hashes_are_those_of_both_sets(one, others):
+    """Each shared hash is told with its places in both, also where two hashes end in the same bits."""
+    mine, theirs = np.array(one, dtype=np.uint32), [np.array(other, dtype=np.uint32) for other in others]
+    within, who, at = shared(mine, theirs)
+    every = np.concatenate(theirs)
+    assert (every[within] == mine[at]).all() if len(within) else True
+    for number, other in enumerate(others):
+        assert sorted(mine[at[who == number]].tolist()) == sorted(set(one) & set(other))
+
+
+def test_hashes_that_end_alike_are_told_apart():
+    """Two hashes of one set with the same lower bits are looked for by search."""
+    one = np.array([5, 5 + (1 << 18), 5 + (1 << 19)], dtype=np.uint32)
+    within, _, at = shared(one, [np.array([5 + (1 << 18), 5 + (3 << 18)], dtype=np.uint32)])
+    assert (within.tolist(), at.tolist()) == ([0], [1])
+
+
+@given(st.text(max_size=60), texts)
+@settings(max_examples=60)
+def test_a_face_read_again_compares_as_when_it_was_new(title, text):
+    """Packing loses nothing that a comparison uses."""
+    one = story.face(title, text, NOON)
+    again = story.unpacked(one.packed(), NOON)
+    other = story.face("Ministers meet in the harbour town", "Ministers met in the harbour town on 12 March.", NOON)
+    assert story.attraction(one, other) == story.attraction(again, other)
+    assert (one.keys(), one.seeks(), one.days, one.numbers) == (again.keys(), again.seeks(), again.days, again.numbers)
+
+
+@given(texts, st.lists(texts, max_size=5))
+@settings(max_examples=60)
+def test_all_candidates_at_once_are_judged_as_one_by_one(text, others):
+    """The judgement of many candidates is that of each."""
+    mine, prints = reprint.fingerprint(text), [reprint.fingerprint(other) for other in [*others, text]]
+    every = [*others, text]
+    at_once = reprint.judge_all(mine, prints, lambda at: (text, every[at]))
+    singly = [reprint.judge(mine, theirs, lambda at=at: (text, every[at])) for at, theirs in enumerate(prints)]
+    assert at_once == singly
+
+
+def test_length_and_tie_are_read_from_the_beginning():
+    """Of a stored fingerprint its first bytes tell the length of the text and the smallest hash."""
+    for text in ("", "短", "港口协议在三月一日签署，" * 40, "The harbour accord was signed in March. " * 30):
+        one = reprint.fingerprint(text)
+        heading = one.packed()[: reprint.HEADING]
+        assert reprint.length_and_tie(heading) == (one.length, one.tie)
+
+
+def test_names_are_found_as_words_and_not_inside_them():
+    """A short name is no part of a longer word; abbreviations and names with digits are found."""
+    said = story.face("U.S. and China at COP28", "The EU's envoy spoke in New York about net-zero plans.", NOON).names
+    found = [
+        line for name, line in story.catalogue()[1].items() if name in ("u.s.", "china", "cop28", "eu", "new york")
+    ]
+    assert set(found) <= said
+    inside = story.face("Neutral museum", "A bused visitor praised the fluke and the surfing.", NOON).names
+    assert not inside
