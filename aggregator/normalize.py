@@ -15,12 +15,15 @@ import html as html_entities
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from bs4 import BeautifulSoup, Comment, Tag
 from selectolax.lexbor import LexborHTMLParser
 
 from aggregator.model import Article, Entry, Feed
 from aggregator.text import clean, language, without_tags
+
+if TYPE_CHECKING:
+    from bs4 import Tag
 
 _BREAK = "\x1e"
 _BLOCKS = (
@@ -177,6 +180,8 @@ def without_furniture(html: str) -> str:
 
     A container goes only when it holds less than half of the words: outlets name their whole article `share-content`.
     """
+    from bs4 import BeautifulSoup, Comment  # an eighth of the time that starting takes, and seldom needed
+
     soup = BeautifulSoup(html, "lxml")
     for comment in soup.find_all(string=lambda string: isinstance(string, Comment)):
         comment.extract()

@@ -51,8 +51,8 @@ GROUP = 64
 TEXTS = 200
 """Articles in one transaction: what relating them needs waits in memory, and other writers wait for the lock."""
 
-AHEAD = 96
-"""Feeds asked for and not yet stored at the most: what they brought waits in memory."""
+FEW, AHEAD = 32, 96
+"""Feeds asked for and not yet stored, where they bring much and where they bring little: it waits in memory."""
 
 NOT_MODIFIED = 304
 
@@ -118,7 +118,7 @@ def poll(
 
     pool = ThreadPoolExecutor(max_workers=parts.workers, thread_name_prefix="fetch")
     try:
-        for group in _as_completed(asking(pool), parts.stopped):
+        for group in _as_completed(asking(pool), parts):
             yield from (store or take_in)(_undisturbed(group, parts), parts)
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
@@ -177,14 +177,21 @@ class Together:
             lot.reports = [next(reports) for _ in lot.group]
 
 
-def _as_completed(asked: Iterator[Future[Brought]], stopped: Callable[[], bool]) -> Iterator[list[Brought]]:
-    """Groups of what has come, as it comes; no more than AHEAD feeds are asked before the first of them is stored."""
-    waiting = set(islice(asked, AHEAD))
-    while waiting and not stopped():
+def _as_completed(asked: Iterator[Future[Brought]], parts: Parts) -> Iterator[list[Brought]]:
+    """Groups of what has come, as it comes; no more feeds are asked before the first of them is stored than AHEAD, and
+    than would bring 3 * TEXTS articles if all brought as many as the last ones did.
+    """
+    few = ahead = max(FEW, parts.workers)
+    waiting = set(islice(asked, ahead))
+    while waiting and not parts.stopped():
         done, waiting = wait(waiting, timeout=0.5, return_when=FIRST_COMPLETED)
-        yield from _groups([future.result() for future in done])
+        ready = [future.result() for future in done]
         done.clear()
-        waiting |= set(islice(asked, AHEAD - len(waiting)))
+        if ready:
+            each = sum(len(brought.articles) for brought in ready) / len(ready)
+            ahead = max(few, min(AHEAD, int(3 * TEXTS / max(each, 1))))
+        yield from _groups(ready)
+        waiting |= set(islice(asked, max(ahead - len(waiting), 0)))
 
 
 def _groups(ready: list[Brought]) -> Iterator[list[Brought]]:

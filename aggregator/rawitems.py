@@ -13,6 +13,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from hashlib import blake2b
 from itertools import pairwise
 from typing import Any
@@ -29,7 +30,7 @@ _HREF = re.compile(rb"""href\s*=\s*["']([^"']*)["']""")
 _CLOCK = re.compile(rb"<(lastBuildDate|pubDate|updated|dc:date|generator|ttl)\b[^<>]*>[^<]*</\1\s*>")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Items:
     """A document in pieces: `head + items… + tail` is the document less the white space between items."""
 
@@ -37,12 +38,12 @@ class Items:
     items: tuple[bytes, ...]
     tail: bytes
 
-    @property
+    @cached_property
     def keys(self) -> tuple[str, ...]:
         """16 hex digits for each item's bytes."""
         return tuple(blake2b(item, digest_size=8).hexdigest() for item in self.items)
 
-    @property
+    @cached_property
     def frame(self) -> str:
         """16 hex digits for the head and tail, less the clock in it."""
         return blake2b(_CLOCK.sub(b"", self.head) + b"\0" + self.tail, digest_size=8).hexdigest()
