@@ -173,9 +173,9 @@ class Worker:
         for job in await manager.get_stalled_jobs(seconds_since_heartbeat=STALLED):
             try:
                 await manager.retry_job(job)
-                log.warning("taken up from a worker that died", job=job.task_name, lock=job.lock)
             except exceptions.UniqueViolation:
                 await manager.finish_job(job, status=Status.FAILED, delete_job=True)
+            log.warning("taken up from a worker that died", job=job.task_name, lock=job.lock)
         await manager.prune_stalled_workers(STALLED + HEARTBEAT)
 
     # --- how it is called
