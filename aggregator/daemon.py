@@ -238,6 +238,7 @@ def run(app: App) -> None:
     with ExitStack() as stack:
         archive = stack.enter_context(app.opened())
         stack.enter_context(archive.lock("a daemon"))
+        archive.be_frugal()
         held = ExitStack()
         daemon = Daemon(app, held.enter_context(app.parts(archive)), settings.feeds, held=held)
         stack.callback(lambda: daemon.held.close())  # noqa: PLW0108 - `held` is another one after a reload

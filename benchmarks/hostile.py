@@ -259,6 +259,7 @@ def main() -> None:
         large = ["--big"] if set(asked) & set(FETCHED) else []
         subprocess.run([*generator, *large], check=True, stdout=subprocess.DEVNULL)
         archive = Archive.open(f"{name}/archive.db", write=True)
+        archive.be_frugal()
         feeds = Path(name) / "feeds.yaml"
         feeds.write_text("feeds: []\n")
         daemon = daemon_on(archive, pool, feeds)

@@ -11,7 +11,6 @@ what a new article and a poll without news cost on PostgreSQL at that size (`ben
 from __future__ import annotations
 
 import argparse
-import os
 import random
 import re
 import subprocess
@@ -160,36 +159,49 @@ def _copied(what: str, count: int, source: str, target: str, until: int | None =
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stderr is not None
-    said, done = "", count
+    said, done, memory = "", count, 0
     for line in process.stderr:
+        memory = max(memory, _memory(process.pid))
         if reached := re.match(r"article: ([0-9,]+) rows", line):
             said, done = line.strip(), int(reached[1].replace(",", ""))
             if until is not None and done >= until:
                 process.kill()
                 break
     lines = process.stdout.read().splitlines()
-    _pid, _status, used = os.wait4(process.pid, 0)
+    process.wait()
     took = time.monotonic() - began
     rate = done / took
-    print(f"{what}: {took:.0f} s, {rate:.0f} articles/s, {used.ru_maxrss / 1024:.0f} MB at most ({said})", flush=True)
+    print(f"{what}: {took:.0f} s, {rate:.0f} articles/s, {memory} MB at most ({said})", flush=True)
     return lines
 
 
+def _memory(pid: int) -> int:
+    """The most megabytes that a process has held so far; 0 when it is over."""
+    try:
+        found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    except OSError:
+        return 0
+    return int(found[1]) // 1024 if found else 0
+
+
 def _ask(server: Server, query: str, *archives: Archive) -> None:
-    """A page of twenty on each, fifty times: milliseconds of CPU, PostgreSQL's included; the articles must be the same."""
+    """A page on each; the articles must be the same."""
+    (one, ids), (other, same) = (page(server, query, archive) for archive in archives)
+    print(f"{query}: SQLite {one:.1f} ms, PostgreSQL {other:.1f} ms, {'same' if ids == same else 'DIFFERENT'}")
+
+
+def page(server: Server, query: str, archive: Archive) -> tuple[float, tuple[int, ...]]:
+    """Milliseconds of CPU for the newest twenty, PostgreSQL's included, over PAGES times; and their ids."""
     from benchmarks.workers import cpu
 
-    tree, answers, cells = parse(query, NOW), [], []
-    for archive in archives:
-        with archive.reading() as connection:
-            search.find(connection, tree, limit=20, count=False)
-            before = time.process_time() + cpu(server)
-            for _ in range(PAGES):
-                found = search.find(connection, tree, limit=20, count=False)
-            spent = time.process_time() + cpu(server) - before
-        answers.append(found.ids)
-        cells.append(f"{spent / PAGES * 1000:.1f} ms")
-    print(f"{query}: SQLite {cells[0]}, PostgreSQL {cells[1]}, {'same' if answers[0] == answers[1] else 'DIFFERENT'}")
+    tree = parse(query, NOW)
+    with archive.reading() as connection:
+        search.find(connection, tree, limit=20, count=False)
+        before = time.process_time() + cpu(server)
+        for _ in range(PAGES):
+            found = search.find(connection, tree, limit=20, count=False)
+        spent = time.process_time() + cpu(server) - before
+    return spent / PAGES * 1000, tuple(found.ids)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,8 @@ Needs the workload server (or replay.py) of the shared material (AGGREGATOR_SHAR
 number of workers: seconds from the first start until every feed is polled, polls and articles per second, the CPU
 seconds of workers and of PostgreSQL, the most requests that one host had at the same time (counted by the server, on
 whose hosts `per_host: 1` is in force), and whether articles, revisions, tags, reprints and stories are those of the
-embedded process by count and checksum, ids aside (`tests/picture.py`).
+embedded process by count and checksum, ids aside (`tests/picture.py`); and what share of the pairs of articles that
+either puts in one story both do.
 """
 
 from __future__ import annotations
@@ -72,12 +73,12 @@ def _measure(options, server, folder: Path) -> None:
         took, wanted = time.monotonic() - began, picture(alone)
         print(f"{options.feeds} feeds on {options.hosts} hosts;", ", ".join(_said(wanted)))
         print(
-            "| workers | seconds | polls/s | articles/s | CPU of workers | CPU of PostgreSQL | most at a host | equal |"
+            "| workers | seconds | polls/s | articles/s | CPU of workers | CPU of PostgreSQL | most at a host | equal | story pairs alike |"
         )
-        print("|---|---|---|---|---|---|---|---|")
+        print("|---|---|---|---|---|---|---|---|---|")
         count, most = wanted.counts["articles"], _most(port)
         print(
-            f"| embedded | {took:.1f} | {options.feeds / took:.1f} | {count / took:.0f} | | | {most} | |", flush=True
+            f"| embedded | {took:.1f} | {options.feeds / took:.1f} | {count / took:.0f} | | | {most} | | |", flush=True
         )
         for number in map(int, options.workers.split(",")):
             _with_workers(number, options.feeds, server, feeds, wanted, port)
@@ -131,13 +132,14 @@ def _with_workers(number: int, count: int, server, feeds: Path, wanted: Picture,
             worker.wait(30)
     found = picture(url)
     wrong = [kind for kind in wanted.sums if wanted.sums[kind] != found.sums[kind]]
+    alike = len(wanted.pairs & found.pairs) / max(len(wanted.pairs | found.pairs), 1)
     sound = maintenance.check(archive, lambda _line: None) == []
     archive.close()
     server.drop(url)
     articles = found.counts["articles"] / took
     print(
         f"| {number} | {took:.1f} | {count / took:.1f} | {articles:.0f} | {own:.1f} s | {database:.1f} s"
-        f" ({database / (own + database):.0%}) | {_most(port)} | {'yes' if not wrong and sound else wrong or 'unsound'} |",
+        f" ({database / (own + database):.0%}) | {_most(port)} | {'yes' if not wrong else 'all but ' + ', '.join(wrong)}{'' if sound else ', unsound'} | {alike:.1%} |",
         flush=True,
     )
 

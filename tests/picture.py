@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import combinations
 
 from aggregator.store import articles, relations, tags
 from aggregator.store.archive import Archive
@@ -20,6 +21,8 @@ class Picture:
 
     counts: dict[str, int]
     sums: dict[str, str]
+    pairs: frozenset[tuple[str, ...]]
+    """Every two articles that one story holds."""
 
 
 def picture(url: str) -> Picture:
@@ -54,7 +57,12 @@ def picture(url: str) -> Picture:
             "stories": ((headlines[identity], *sorted(members)) for identity, members in stories.items()),
         }  # fmt: skip
         made = {kind: sorted(json.dumps(row, ensure_ascii=False) for row in rows) for kind, rows in kinds.items()}
-    return Picture({kind: len(rows) for kind, rows in made.items()}, {kind: _sum(rows) for kind, rows in made.items()})
+    pairs = (pair for members in stories.values() for pair in combinations(sorted(members), 2))
+    return Picture(
+        {kind: len(rows) for kind, rows in made.items()},
+        {kind: _sum(rows) for kind, rows in made.items()},
+        frozenset(pairs),
+    )
 
 
 def _sum(rows: Iterable[str]) -> str:

@@ -155,7 +155,7 @@ def test_filters_are_those_of_search(desk, wants, expected):
     shown = {story.headline for story in value.stories}
     assert shown == expected
     with desk.archive.reading() as connection:
-        found = search.find(connection, wanted(wants, desk.clock()), limit=10).ids
+        found = search.find(connection, wanted(wants, desk.clock(), dict), limit=10).ids
         titles = {article.title for article in articles.fetch(connection, found)}
     assert titles == expected or wants.outlets
 

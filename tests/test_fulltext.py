@@ -216,3 +216,11 @@ def test_feeds_named_by_a_page():
         ("https://news.example/comments/feed", "Comments"),
     ]
     assert discover.guesses("https://news.example/a/b?c")[0] == "https://news.example/feed"
+
+
+def test_crowds_of_attributes_are_not_read() -> None:
+    """An element with thousands of attributes keeps the first of them, and its text is the article."""
+    crowd = " ".join(f"data-a{number}=1" for number in range(5000))
+    found = fulltext.page(f"<body><div id=story {crowd}>{LONG}</div>".encode(), fulltext.Request("https://a.example/1"))
+    assert "第7段" in found
+    assert "data-a4999" not in found

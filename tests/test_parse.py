@@ -578,3 +578,11 @@ def test_any_text_as_html(text):
     found = parse(rss(f"<item><description>{html.escape(body)}</description></item>"))
     assert isinstance(found, Document)
     assert found.entries[0].html == body
+
+
+def test_a_title_of_blanks_is_read_once():
+    """A hundred thousand blanks before a word cost their number, not its square."""
+    blanks = " " * 100_000
+    body = f"<rss version='2.0'><channel><item><title>a{blanks}b\t \n{blanks}c</title></item></channel></rss>".encode()
+    found = parse_feed(body, content_type=None, url="https://a.example/", timezone="UTC", now=NOW)
+    assert found.entries[0].title.startswith("a")

@@ -55,7 +55,8 @@ _CHALLENGE = re.compile(
 _KNOWN_TAG = re.compile(
     rf"</?(?:{'|'.join(sorted(xmlfeed.HTML_ELEMENTS))})\b[^<>]*>|<!--.*?-->", re.IGNORECASE | re.DOTALL
 )
-_BREAKS = re.compile(r"[ \t]*[\t\n\v\f\r\x85\u2028\u2029][ \t\n\v\f\r\x85\u2028\u2029]*")
+# The look behind keeps it from trying every place in a long run of blanks again.
+_BREAKS = re.compile(r"(?<![ \t])[ \t]*[\t\n\v\f\r\x85\u2028\u2029][ \t\n\v\f\r\x85\u2028\u2029]*")
 _NESTING = re.compile(r"<(/?)(?:item|entry)(?=[\s>])")
 
 

@@ -36,6 +36,9 @@ from aggregator.store.schema import HEAD
 BUSY_SECONDS = 60
 """How long a writer waits for another process's transaction before it gives up."""
 
+CACHE, LITTLE_CACHE = 32_768, 8_192
+"""Kilobytes of pages that each connection to SQLite keeps; what it reads again comes from the system's own cache."""
+
 RESERVE = 64_000_000
 """Bytes that a full disk must have again before anything is written, or a twentieth of a disk smaller than 20 times
 that: a transaction, its log and the copy of a checkpoint fit in."""
@@ -55,6 +58,7 @@ class Archive:
         self._open: set[sqlite3.Connection] = set()
         self._guard = threading.Lock()
         self._turnstile = postgres.Turnstile()
+        self._cache = CACHE
 
     @classmethod
     def open(cls, url: str, *, write: bool = False) -> Archive:
@@ -281,6 +285,7 @@ class Archive:
     def connected(self, connection: sqlite3.Connection, _record: object) -> None:
         """Called for each new connection to SQLite, in whatever thread."""
         _set_pragmas(connection)
+        connection.execute(f"PRAGMA cache_size=-{self._cache}")
         with self._guard:
             self._open.add(connection)
 
@@ -345,6 +350,11 @@ class Archive:
             raw: Any = connection.connection.driver_connection
             raw.execute("PRAGMA journal_mode=DELETE")
 
+    def be_frugal(self) -> None:
+        """Keep LITTLE_CACHE on each connection from now on, for a process that runs for months."""
+        self._cache = LITTLE_CACHE
+        self._engine.dispose()
+
     def close(self) -> None:
         """Close every connection."""
         self._engine.dispose()
@@ -404,7 +414,6 @@ def _set_pragmas(connection: sqlite3.Connection) -> None:
         "foreign_keys=ON",
         "journal_mode=WAL",
         "synchronous=NORMAL",
-        "cache_size=-16384",
         "temp_store=MEMORY",
         "mmap_size=0",
     ):

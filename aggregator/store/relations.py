@@ -43,8 +43,8 @@ MOST_LINKED = 240
 """Articles of one neighbourhood that are looked at together; beyond it lies a topic and not a story."""
 NEIGHBOURS = 3
 """So many more for each article that is placed."""
-MOST_PAIRS = 20_000
-"""Links read in one step around some articles, several times what a hundred articles and their stories have. Of a text
+MOST_PAIRS = 10_000
+"""Links read in one step around some articles, more than a hundred articles and their stories have. Of a text
 that thousands repeat every copy is linked with the same few: one step on from these lie the links of all, which take
 hundreds of megabytes and say nothing new."""
 _ONCE = {"compiled_cache": None}
