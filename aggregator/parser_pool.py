@@ -35,6 +35,7 @@ from aggregator.model import Document, Entry
 CPU = 10.0  # seconds for one document, kernel time included
 MEMORY = 512 * 1024 * 1024  # bytes of address space of a child
 _WALL = 60.0  # seconds, for a child that neither computes nor answers
+_PATIENCE = 1.0  # seconds that a document waits for a child at work before another is started
 _RECYCLE = 500  # documents, after which fragmented memory is worth a start of about 0.2 s
 _HEAVY = 200 * 1024  # kilobytes of peak memory after which a child is not used again
 _COLLECT = 20  # documents
@@ -51,6 +52,8 @@ class ParserPool:
         self._limits = {"cpu": cpu, "memory": memory, "recycle": recycle}
         self._slots = threading.BoundedSemaphore(size)
         self._idle: list[_Child] = []
+        self._busy = 0
+        self._back = threading.Condition()
         self._closed = False
         self._finalizer = weakref.finalize(self, _end_all, self._idle)
 
@@ -74,28 +77,35 @@ class ParserPool:
         return answer
 
     def _answer(self, request: Mapping[str, Any], body: bytes) -> dict[str, Any]:
-        child = self._child()
+        child, is_spent = self._taken(), True
         try:
+            child = child or _Child(self._limits)
             answer = child.ask(request, body)
-        except BaseException:
-            child.end()
-            raise
-        if answer.pop("last", False) or self._closed:
-            child.end()
-        else:
-            self._idle.append(child)
+            is_spent = answer.pop("last", False) or self._closed
+        finally:
+            if is_spent and child:
+                child.end()
+            with self._back:
+                self._busy -= 1
+                if child and not is_spent:
+                    self._idle.append(child)
+                self._back.notify()
         return answer
 
-    def _child(self) -> _Child:
-        """An idle child that is still alive, or a new one."""
-        while True:
-            try:
+    def _taken(self) -> _Child | None:
+        """An idle child that is still alive, waited for while another is at work; None where one has to be started.
+
+        A document takes milliseconds, a start a fifth of a second: a second child pays where the first is held up.
+        """
+        with self._back:
+            self._back.wait_for(lambda: self._idle or not self._busy, timeout=_PATIENCE)
+            self._busy += 1
+            while self._idle:
                 child = self._idle.pop()
-            except IndexError:
-                return _Child(self._limits)
-            if child.is_alive():
-                return child
-            child.end()
+                if child.is_alive():
+                    return child
+                child.end()
+        return None
 
     def close(self) -> None:
         """End the idle children; those at work end with their document."""
