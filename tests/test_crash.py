@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
         ("random", "migrate", 2, ("--tmin", "1", "--tmax", "4")),
         ("random", "backup", 2, ("--tmin", "1", "--tmax", "4")),
         ("powerloss", "daemon", 1, ("--tmin", "6", "--tmax", "8")),
-        ("smtpsweep", "daemon", 2, ("--tmax", "6", "--nfeeds", "1")),
+        ("smtpsweep", "daemon", 2, ("--tmax", "15", "--nfeeds", "1")),
     ],
 )
 def test_no_invariant_is_violated(
