@@ -219,7 +219,7 @@ def settle(connection: sa.Connection, ids: Collection[int]) -> None:
     """Place these articles and all that their links reach."""
     before = relations.placed(connection, ids)
     together = relations.in_stories(connection, {s for s, _ in before.values() if s is not None})
-    near = set(ids).union(*together.values())
+    near, kept = _looked_at(ids, together.values())
     scores = relations.scores_around(connection, near, groups.JOINS)
     near |= {member for pair in scores for member in pair}
     likenesses = relations.copies_around(connection, near)
@@ -229,11 +229,26 @@ def settle(connection: sa.Connection, ids: Collection[int]) -> None:
     clusters = groups.clusters(
         near,
         scores,
-        together={*words[ONE_STORY], *_near_copies(original, likenesses, scores)} - words[TWO_STORIES],
+        together={*words[ONE_STORY], *_near_copies(original, likenesses, scores), *kept} - words[TWO_STORIES],
         apart=words[TWO_STORIES],
     )
     share = {pair: likeness.share for pair, likeness in likenesses.items()}
     stories.place(connection, clusters, original, share, scores)
+
+
+def _looked_at(ids: Collection[int], of: Iterable[Collection[int]]) -> tuple[set[int], set[Pair]]:
+    """These articles and those of their stories; of a story beyond MOST_LINKED the latest, which stay together.
+
+    Of a text that hundreds repeat each further copy would else have all of them read again.
+    """
+    near: set[int] = set(ids)
+    kept: set[Pair] = set()
+    for members in of:
+        latest = sorted(members)[-relations.MOST_LINKED :]
+        if len(latest) < len(members):
+            kept |= {(latest[0], other) for other in latest[1:]}
+        near.update(latest)
+    return near, kept
 
 
 def _originals(

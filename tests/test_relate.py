@@ -281,3 +281,16 @@ def test_traces_of_an_earlier_version_are_made_anew(archive):
     mates, originals = standing(archive, ids)
     assert mates["original"] == {"original", "copy", "own words"}
     assert originals["copy"] == "original"
+
+
+def test_a_text_that_many_repeat_stays_one_story(archive, monkeypatch):
+    """Beyond the most that are looked at together, further copies join the same story and the same original."""
+    monkeypatch.setattr(relations, "MOST_LINKED", 4)
+    monkeypatch.setattr(relations, "MOST_PAIRS", 12)
+    for number in range(12):
+        store(archive, {str(number): article(f"青石会谈第{number}报", TALKS, number / 4, f"社{number}")})
+    with archive.reading() as connection:
+        placed = relations.placed(connection, range(1, 13))
+    assert {story for story, _of in placed.values()} == {placed[1][0]}
+    assert {of for number, (_story, of) in placed.items() if number > 1} == {1}
+    assert placed[1][1] is None

@@ -13,12 +13,15 @@ from enum import StrEnum
 from urllib.parse import urlsplit
 
 from aggregator.app import App, now
+from aggregator.errors import AggregatorError
 
 RELEASED = datetime(2026, 11, 1, tzinfo=UTC)
 """No clock that is right shows a time before this program was written."""
 
 NAMES = 12
 NAMES_SECONDS = 6.0
+LET_IN = 20.0
+"""Seconds that a mail server has to let us in."""
 
 
 class Standing(StrEnum):
@@ -138,15 +141,23 @@ def mail_server(app: App) -> Iterator[Finding]:
         return
     if not mail.sender:
         yield Finding("mail", Standing.TROUBLE, "nobody to send as: write `mail: {from: …}` in feeds.yaml")
-    parts = urlsplit(mail.smtp_url)
-    host, port = parts.hostname or "", parts.port or (465 if parts.scheme == "smtps" else 587)
+    yield _let_in(mail.smtp_url, mail.smtp_password.get_secret_value() if mail.smtp_password else "")
+
+
+def _let_in(url: str, password: str) -> Finding:
+    """A whole dialogue up to a mail: greeting, EHLO, TLS with its certificate, the password."""
+    from aggregator import mail
+
     try:
-        socket.create_connection((host, port), timeout=10).close()
-    except OSError as error:
-        sentence = f"{host}:{port} cannot be reached ({error.strerror or error}); look at AGGREGATOR_SMTP_URL"
-        yield Finding("mail", Standing.TROUBLE, sentence)
-        return
-    yield Finding("mail", Standing.FINE, f"{host}:{port} answers")
+        server = mail.server(url, password)
+        with mail.Session.open(server, mail.Patience(greeting=LET_IN)) as session:
+            limit = f", mails up to {session.size_limit / 1e6:,.0f} MB" if session.size_limit else ""
+    except AggregatorError as error:
+        sentence = str(error).rstrip(".")
+        what = "" if "; " in sentence else "; look at AGGREGATOR_SMTP_URL"
+        return Finding("mail", Standing.TROUBLE, sentence + what)
+    how = f"as {server.user}" if server.user and server.password else "without a password"
+    return Finding("mail", Standing.FINE, f"{server.name} lets us in {how}{limit}")
 
 
 # --- fonts ----------------------------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import filelock
 import sqlalchemy as sa
@@ -43,6 +44,9 @@ RESERVE = 64_000_000
 """Bytes that a full disk must have again before anything is written, or a twentieth of a disk smaller than 20 times
 that: a transaction, its log and the copy of a checkpoint fit in."""
 
+
+_NO_PLACE = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_FULL)
+"""What SQLite says where the small files that it needs beside an archive cannot be made."""
 
 UNFINISHED = "unfinished copy"
 """Stands for the schema's version while `transfer` copies into an archive."""
@@ -70,12 +74,17 @@ class Archive:
         archive = cls._connect(url, write=write)
         try:
             found = archive.version()
-        except ArchiveError as error:
-            if not isinstance(error.__cause__, DBAPIError):
+        except (ArchiveError, DBAPIError) as error:
+            cause = error if isinstance(error, DBAPIError) else error.__cause__
+            if not isinstance(cause, DBAPIError):
                 raise
-            raise ArchiveError(f"{archive.name} cannot be read as an archive: {_cause(error.__cause__)}") from error
-        except DBAPIError as error:
-            raise ArchiveError(f"{archive.name} cannot be read as an archive: {_cause(error)}") from error
+            if not write and archive.is_folded() and _first_code(cause) in _NO_PLACE:
+                archive = cls._connect(url, write=False, still=True)
+                found = archive.version()
+            elif archive.path is not None and _first_code(cause) in _NO_PLACE and not archive.has_room():
+                raise ArchiveFull(f"the disk of {archive.name} is full; make room to open it") from error
+            else:
+                raise ArchiveError(f"{archive.name} cannot be read as an archive: {_cause(cause)}") from error
         if found != HEAD:
             archive.settle_version(found, write=write)
         return archive
@@ -106,12 +115,16 @@ class Archive:
         return archive
 
     @classmethod
-    def _connect(cls, url: str, *, write: bool) -> Archive:
+    def _connect(cls, url: str, *, write: bool, still: bool = False) -> Archive:
+        """`still` says that nobody writes the file, so that SQLite needs no place for its index of the log."""
         try:
             parsed = postgres.normal(make_url(url if "://" in url else f"sqlite:///{Path(url).expanduser()}"))
             path = Path(parsed.database) if parsed.drivername.startswith("sqlite") and parsed.database else None
             if path is not None:
                 _check_file(path, write=write)
+            if path is not None and still:
+                query = {"immutable": "1", "mode": "ro", "uri": "true"}
+                parsed = parsed.set(database=f"file:{quote(str(path.absolute()))}", query=query)
             engine = sa.create_engine(parsed, **_options(parsed))
         except (ArgumentError, NoSuchModuleError) as error:
             raise ArchiveError(f"{masked(url)} is neither a file nor a database address: {error}") from error
@@ -273,6 +286,13 @@ class Archive:
                 return int(connection.scalar(sa.text("SELECT pg_database_size(current_database())")) or 0)
         files = (self.path, self.path.with_name(self.path.name + "-wal"))
         return sum(file.stat().st_size for file in files if file.exists())
+
+    def is_folded(self) -> bool:
+        """Whether the file alone is the archive, with nothing in its log."""
+        if self.path is None:
+            return False
+        log = self.path.with_name(self.path.name + "-wal")
+        return not log.exists() or log.stat().st_size == 0
 
     def interrupt(self) -> None:
         """End what SQLite is busy with, in whatever thread; its transaction is rolled back there."""
