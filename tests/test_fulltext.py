@@ -221,6 +221,8 @@ def test_feeds_named_by_a_page():
 def test_crowds_of_attributes_are_not_read() -> None:
     """An element with thousands of attributes keeps the first of them, and its text is the article."""
     crowd = " ".join(f"data-a{number}=1" for number in range(5000))
-    found = fulltext.page(f"<body><div id=story {crowd}>{LONG}</div>".encode(), fulltext.Request("https://a.example/1"))
+    found = fulltext.page(
+        f"<body><div id=story {crowd}>{LONG}</div>".encode(), fulltext.Request("https://a.example/1")
+    )
     assert "第7段" in found
     assert "data-a4999" not in found
