@@ -119,7 +119,7 @@ def synthetic(given: argparse.Namespace, folder: Path) -> None:
     print(f"{given.lang}, {given.docs} articles, bulletins {given.bulletin_frac}")
     print("| articles | CPU µs an article: identity | relate | all | articles/CPU-s | MB resident |")
     before = 0.0
-    step = max(given.docs // 10, BATCH)
+    step = max(given.docs // 10 // BATCH, 1) * BATCH
     while done < given.docs:
         batch = [_article(row) for row in islice(made, BATCH)]
         labels += [(row["dup_of"], row["kind"]) for _, row in batch]
