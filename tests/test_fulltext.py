@@ -138,7 +138,7 @@ def test_gbk_page():
 
 def test_a_page_that_takes_for_ever():
     """A page that no extractor ends with costs its child the time it may have, and the feed's text stays."""
-    html = "<h1>两国讨论甲烷排放</h1><p " + " ".join(f"a{n}=1" for n in range(60_000)) + ">x"
+    html = "<h1>两国讨论甲烷排放</h1>" + "<b>" * 300_000
     with ParserPool(1, cpu=1) as pool:
         found = fulltext.completed(
             ARTICLE,

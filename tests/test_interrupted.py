@@ -119,6 +119,8 @@ class Interrupted:
         feeds.write_text("feeds:\n  - {id: x, title: x, url: 'http://127.0.0.1:9/x', outlet: X}\n")
         command = [sys.executable, "-m", "aggregator", "--archive", str(archive), "--feeds", str(feeds), *args]
         environ = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
+        # A shell starts what runs in its background deaf to Ctrl-C, and the tests may run so.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=end, env=environ, text=True)
         os.close(end)
         self.shown = ""

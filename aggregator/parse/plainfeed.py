@@ -89,6 +89,8 @@ def _read(text: str) -> Plain:
     number = sum(member.tag == tag for member in members)
     if not 0 < number <= MOST or any(member.tag != tag for member in members[-number:]):
         raise _Doubt
+    if tag != name and any(member.tag.rpartition("}")[2] == "language" for member in members):
+        raise _Doubt  # beside xml:lang, which of the two is an entry's language depends on what the entry holds
     return Plain(_frame(text, name), [make(member) for member in members[-number:]])
 
 
