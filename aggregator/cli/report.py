@@ -43,20 +43,20 @@ def report(app: App, /, title: str | None, out: str, png: Path | None, **filters
     from aggregator.report.page import page
 
     at, catalogue, archive = now(), catalogue_of(app), app.archive()
-    stopped = interruptible(f"nothing was written, {out} is as it was")
-    with stopped, archive.reading() as connection, progress("reporting") as advance:
-        chosen = narrowed_to(connection, filters)
-        found = publishing.report(
-            connection,
-            catalogue,
-            title=title or USUAL + (f": {filters['query'].strip()}" if filters["query"].strip() else ""),
-            archive=Path(archive.name).name,
-            period=publishing.period_of(connection, chosen, at),
-            now=at,
-            base=chosen,
-            say=lambda done, total, what: advance(done, f"of {total}: {what}"),
-        )
-    text = page(found)
+    with interruptible(f"nothing was written, {out} is as it was"):
+        with archive.reading() as connection, progress("reporting") as advance:
+            chosen = narrowed_to(connection, filters)
+            found = publishing.report(
+                connection,
+                catalogue,
+                title=title or USUAL + (f": {filters['query'].strip()}" if filters["query"].strip() else ""),
+                archive=Path(archive.name).name,
+                period=publishing.period_of(connection, chosen, at),
+                now=at,
+                base=chosen,
+                say=lambda done, total, what: advance(done, f"of {total}: {what}"),
+            )
+        text = page(found)
     if out == "-":
         sys.stdout.write(text)
     else:
