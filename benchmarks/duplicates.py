@@ -4,7 +4,6 @@
     python benchmarks/duplicates.py own ../shared                  our own labelled pairs (duplicates_labels.jsonl)
     python benchmarks/duplicates.py workload ../shared --docs 100000 --lang zh [--bulletin-frac 0.1]
     python benchmarks/duplicates.py speed ../shared --docs 100000  the same, of which one looks at the speed
-    python benchmarks/duplicates.py growth ../shared --docs 100000 --times 10     and in an archive ten times as large
 
 `gold` imports the posts into a new archive and asks score_duplicates.py. `workload` and `speed` run identity, reprints
 and stories as `pipeline` does, in transactions of 500 articles, on the synthetic articles of bench/workload.py; only
@@ -34,15 +33,13 @@ import sqlalchemy as sa
 from aggregator.dedup import identity
 from aggregator.model import Article, ArticleId
 from aggregator.relate import relate
-from aggregator.store import articles, relations
+from aggregator.store import articles
 from aggregator.store.archive import Archive
 from aggregator.store.known import Names, look_up
 from aggregator.store.schema import article as table
-from aggregator.store.schema import packed, place, story
+from aggregator.store.schema import packed, place
 
 BATCH = 500
-MORE = 10_000
-"""Articles by which growth is measured."""
 START = datetime(2025, 1, 1, tzinfo=UTC)
 LABELS = Path(__file__).with_name("duplicates_labels.jsonl")
 
@@ -50,12 +47,11 @@ LABELS = Path(__file__).with_name("duplicates_labels.jsonl")
 def main() -> None:
     """Read the command line and run one measurement."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["gold", "own", "workload", "speed", "growth"])
+    parser.add_argument("what", choices=["gold", "own", "workload", "speed"])
     parser.add_argument("shared", type=Path)
     parser.add_argument("--docs", type=int, default=10_000)
     parser.add_argument("--lang", choices=["zh", "en"], default="zh")
     parser.add_argument("--bulletin-frac", type=float, default=0.0)
-    parser.add_argument("--times", type=int, default=10, help="growth: how many times the archive is multiplied")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         if given.what in ("gold", "own"):
@@ -115,7 +111,7 @@ def synthetic(given: argparse.Namespace, folder: Path) -> None:
 
     archive = Archive.open(str(folder / "a.db"), write=True)
     spent, labels, done = Spent(), [], 0
-    made = workload.docs(given.docs + 2 * MORE, given.lang, bulletin_frac=given.bulletin_frac)
+    made = workload.docs(given.docs, given.lang, bulletin_frac=given.bulletin_frac)
     print(f"{given.lang}, {given.docs} articles, bulletins {given.bulletin_frac}")
     print("| articles | CPU µs an article: identity | relate | all | articles/CPU-s | MB resident |")
     before = 0.0
@@ -132,47 +128,6 @@ def synthetic(given: argparse.Namespace, folder: Path) -> None:
     print(f"all: {done / spent.total():.0f} articles/CPU-s")
     print(f"archive {(folder / 'a.db').stat().st_size / done / 1000:.1f} KB an article, texts included")
     quality(archive, labels)
-    if given.what == "growth":
-        _more(archive, made, f"{done} articles")
-        _multiply(archive, done, given.times, timedelta(seconds=7 * (done + 2 * MORE)))
-        print(f"archive {(folder / 'a.db').stat().st_size / 1e9:.1f} GB")
-        _more(archive, made, f"{given.times * done} articles")
-
-
-def _more(archive: Archive, made: Iterator[dict], what: str) -> None:
-    """What the next articles cost; memory is the whole process's, its greatest."""
-    spent = Spent()
-    for _ in range(MORE // BATCH):
-        admit(archive, [_article(row)[0] for row in islice(made, BATCH)][::-1], spent)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
-    said = {name: f"{seconds / MORE * 1e6:.0f} µs" for name, seconds in spent.seconds.items()}
-    print(f"{MORE} more in {what}: {said}, {MORE / spent.total():.0f} articles/CPU-s, peak {peak:.0f} MB", flush=True)
-
-
-def _multiply(archive: Archive, number: int, times: int, apart: timedelta) -> None:
-    """Copies of all articles, each so many days earlier and under keys of its own, as other texts would be."""
-    shift = int(apart.total_seconds() // 60)
-    for copy in range(1, times):
-        more = 10_000_000 * copy
-        # A key's bits are turned over by a number of the copy's own.
-        mask = copy * 0x9E3779B1 & 0x7FFFFFFF
-        key = f"((key | {mask}) - (key & {mask}))"
-        with archive.writing() as connection:
-            columns = [column.name for column in table.columns]
-            other = {"id": f"id + {more}", "docid": f"docid - {more}", "guid": f"guid || '-{copy}'", "url": f"url || '-{copy}'", "content_key": f"content_key || '-{copy}'"}  # fmt: skip
-            for into, values, within in (
-                ("article", {name: other.get(name, name) for name in columns}, "id"),
-                ("trace", {"article_id": f"article_id + {more}", "at": f"at - {shift * copy}", "print": "print", "face": "face"}, "article_id"),
-                ("reprint_key", {"key": key, "article_id": f"article_id + {more}"}, "article_id"),
-                ("story_key", {"span": f"span - {shift * copy // relations.SPAN}", "key": key, "article_id": f"article_id + {more}"}, "article_id"),
-                ("story_link", {"a": f"a + {more}", "b": f"b + {more}", "score": "score"}, "a"),
-                ("reprint_link", {"a": f"a + {more}", "b": f"b + {more}", "share": "share", "of_longer": "of_longer"}, "a"),
-                ("place", {"article_id": f"article_id + {more}", "story_id": f"story_id + {more}", "reprint_of": f"reprint_of + {more}", "share": "share"}, "article_id"),
-                ("story", {name: {"id": f"id + {more}"}.get(name, name) for name in [column.name for column in story.columns]}, "id"),
-            ):  # fmt: skip
-                connection.exec_driver_sql(
-                    f"INSERT INTO {into} ({', '.join(values)}) SELECT {', '.join(values.values())} FROM {into} WHERE {within} <= {number}"
-                )
 
 
 def _row(done: int, step: int, spent: Spent, before: float) -> None:
