@@ -33,7 +33,7 @@ from tests.press import free_port
 from tests.test_smtp import Chaos, _free_ports
 
 pytestmark = pytest.mark.databases("postgresql")
-KILLS = int(os.environ.get("AGGREGATOR_KILLS", "3"))
+KILLS = int(os.environ.get("AGGREGATOR_KILLS", "2"))
 
 
 class Workers:
@@ -192,7 +192,7 @@ def check_same(url: str, alone: str) -> None:
 
 def test_killed_while_polling(postgres, press: Press, team, tmp_path: Path) -> None:
     """Three workers, always one of them killed that is fetching; the archive is that of one embedded process, and no
-    host had two requests at a time. AGGREGATOR_KILLS sets how often (3); then the feeds have news, and a fourth of the kills comes after that.
+    host had two requests at a time. AGGREGATOR_KILLS sets how often (2); then the feeds have news, and a fourth of the kills comes after that.
     """
     url, alone = postgres.database(), str(tmp_path / "alone.db")
     workers = team(url, press.feeds)

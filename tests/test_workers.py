@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import threading
@@ -24,7 +23,6 @@ from aggregator.store.schema import article, revision
 from aggregator.worker import lock_of
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
-KILLS = int(os.environ.get("AGGREGATOR_KILLS", "3"))
 
 TALKS = (
     "<p>两国代表团周三在港口城市青石举行第三轮会谈，讨论煤矿瓦斯的监测办法。</p>"
