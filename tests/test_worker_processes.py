@@ -218,6 +218,8 @@ def test_restarted_one_after_the_other(postgres, press: Press, team, tmp_path: P
     workers = team(url, press.feeds)
     for _ in range(3):
         workers.wait_for(lambda: workers.talking_to(press.port) or workers.polled() == 60)
+        # A signal before Python listens to it ends any process with the signal's own status.
+        workers.wait_for(lambda: f"pid={workers.running[0].pid}" in workers.path.read_text())
         leaving = workers.running.pop(0)
         leaving.send_signal(signal.SIGTERM)
         assert leaving.wait(timeout=30) == 0
