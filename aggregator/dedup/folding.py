@@ -6,6 +6,8 @@ face, and that was a quarter of what telling reprints and stories cost.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 
@@ -23,26 +25,14 @@ _LETTERS = np.zeros(0x110000, dtype=U32)
 
 def folded(text: str) -> Hashes:
     """The codes of the folded characters, one for each character of the text."""
-    codes = _codes(text)
-    found = _FOLDED[codes]
-    if not found.all():
-        for code in set(codes[found == _UNMET].tolist()):
-            _FOLDED[code] = ord(fold(chr(code))) + 1
-        found = _FOLDED[codes]
+    found = _looked_up(text, _FOLDED, lambda char: ord(char) + 1)
     found -= U32(1)
     return found
 
 
 def letters(text: str) -> Hashes:
     """The same where the folded character is a letter or a digit, else 1."""
-    codes = _codes(text)
-    found = _LETTERS[codes]
-    if not found.all():
-        for code in set(codes[found == _UNMET].tolist()):
-            char = fold(chr(code))
-            _LETTERS[code] = ord(char) if char.isalnum() else _DROPPED
-        found = _LETTERS[codes]
-    return found
+    return _looked_up(text, _LETTERS, lambda char: ord(char) if char.isalnum() else _DROPPED)
 
 
 def only_letters(text: str) -> Hashes:
@@ -57,5 +47,12 @@ def text_of(codes: Hashes) -> str:
     return codes.tobytes().decode("utf-32-le", "surrogatepass")
 
 
-def _codes(text: str) -> Hashes:
-    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=U32)
+def _looked_up(text: str, table: Hashes, entry: Callable[[str], int]) -> Hashes:
+    """What the table has for each character; `entry` makes it from the folded one when a character is met."""
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=U32)
+    found: Hashes = table[codes]
+    if not found.all():
+        for code in set(codes[found == _UNMET].tolist()):
+            table[code] = entry(fold(chr(code)))
+        found = table[codes]
+    return found

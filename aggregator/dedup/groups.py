@@ -151,7 +151,6 @@ class _Linkage:
 
     def __init__(self, members: Collection[int], scores: Mapping[Pair, float], apart: Collection[Pair]) -> None:
         self._of = {member: [member] for member in sorted(members)}
-        self._size = dict.fromkeys(self._of, 1)
         self._where = {member: member for member in members}
         self._near: dict[int, dict[int, tuple[float, int]]] = defaultdict(dict)
         self._apart: dict[int, set[int]] = defaultdict(set)
@@ -168,27 +167,25 @@ class _Linkage:
             self._merge(min(one, other), max(one, other))
 
     def run(self) -> None:
-        heap = [
-            (-self._average(one, other), one, other)
-            for one, near in self._near.items()
-            for other in near
-            if one < other and self._may_join(one, other)
-        ]
+        heap = [entry for one, near in self._near.items() for entry in self._offers(one, (o for o in near if one < o))]
         heapq.heapify(heap)
         while heap:
             score, one, other = heapq.heappop(heap)
             if other in self._near.get(one, ()) and self._average(one, other) == -score:
                 self._merge(one, other)
-                for third in self._near[one]:
-                    if self._may_join(one, third):
-                        heapq.heappush(heap, (-self._average(one, third), min(one, third), max(one, third)))
+                for entry in self._offers(one, self._near[one]):
+                    heapq.heappush(heap, entry)
 
-    def _may_join(self, one: int, other: int) -> bool:
-        return self._average(one, other) > JOINS and other not in self._apart.get(one, ())
+    def _offers(self, one: int, others: Iterable[int]) -> Iterator[tuple[float, int, int]]:
+        """Those of the others that may join it, the closest least."""
+        for other in others:
+            average = self._average(one, other)
+            if average > JOINS and other not in self._apart.get(one, ()):
+                yield -average, min(one, other), max(one, other)
 
     def _average(self, one: int, other: int) -> float:
         total, noted = self._near[one][other]
-        pairs = self._size[one] * self._size[other]
+        pairs = len(self._of[one]) * len(self._of[other])
         return total if pairs == 1 else round((total + (pairs - noted) * STRANGERS) / pairs, 9)
 
     def _merge(self, one: int, other: int) -> None:
@@ -196,7 +193,6 @@ class _Linkage:
         for member in self._of[other]:
             self._where[member] = one
         self._of[one] += self._of.pop(other)
-        self._size[one] = len(self._of[one])
         for third, (total, noted) in self._near.pop(other, {}).items():
             self._near[third].pop(other, None)
             if third != one:

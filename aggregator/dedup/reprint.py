@@ -90,11 +90,6 @@ class Fingerprint:
     slots: frozenset[int]
     places: frozenset[int]
 
-    @property
-    def tie(self) -> int:
-        """A number that only the text decides, to choose between texts that are otherwise equal."""
-        return int(self.sample[0]) if len(self.sample) else 0
-
     def packed(self) -> bytes:
         """About 700 bytes for a text of 1,000 characters."""
         words = [self.length << 2 | self.han << 1 | self.whole, len(self.sample), len(self.keys) | VERSION << 16]
@@ -130,8 +125,10 @@ HEADING = 16
 
 
 def length_and_tie(heading: bytes) -> tuple[int, int]:
-    """The length and the tie of a fingerprint from the first bytes of `packed`."""
-    flags, size, _, *first = array("I", heading[: HEADING if len(heading) >= HEADING else len(heading) // 4 * 4])
+    """The length of a text, and its smallest hash to choose between texts that are otherwise equal, from the first
+    HEADING bytes of `packed`.
+    """
+    flags, size, _, *first = array("I", heading)
     return flags >> 2, first[0] if size else 0
 
 

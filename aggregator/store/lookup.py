@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from aggregator import terms
 from aggregator.query import Node
@@ -61,19 +62,11 @@ def saved(connection: sqlite3.Connection) -> dict[str, str]:
 def hits(connection: sqlite3.Connection, ids: Sequence[int]) -> list[Hit]:
     """The articles with these ids, in this order."""
     wanted = (json.dumps(list(ids)),)
-    among = "IN (SELECT value FROM json_each(?))"
-    rows = connection.execute(f"{paging.HIT} WHERE id {among}", wanted).fetchall()
-    clauses, agreements = (
-        paging.gathered(
-            connection.execute(
-                f"SELECT article_id, {column} FROM {table} WHERE article_id {among}{condition}"  # noqa: S608 - own names
-                f" ORDER BY article_id, {column}",
-                wanted,
-            ).fetchall()
-        )
-        for column, table, condition in paging.BESIDE
-    )
-    return paging.hits(ids, rows, clauses, agreements, datetime.fromisoformat)
+
+    def ask(sql: str) -> Sequence[Any]:
+        return connection.execute(sql, wanted).fetchall()
+
+    return paging.hits(ids, ask, "IN (SELECT value FROM json_each(?))", datetime.fromisoformat)
 
 
 def find(

@@ -126,12 +126,24 @@ def in_order(rows: Sequence[Any], docids: Sequence[int], *, dated: bool) -> tupl
 
 def hits(
     ids: Sequence[int],
-    rows: Sequence[Any],
-    clauses: dict[int, tuple[str, ...]],
-    agreements: dict[int, tuple[str, ...]],
+    ask: Callable[[str], Sequence[Any]],
+    among: str,
     instant: Callable[[Any], datetime],
+    collate: str = "",
 ) -> list[Hit]:
-    """Hits in the order of `ids`, from rows of HIT and what is known beside them."""
+    """What a listing shows of these articles, in this order. `ask` runs a statement with the ids as its parameter, which
+    `among` compares with; `instant` reads an instant, and `collate` makes text sort by its code points.
+    """
+    rows = ask(f"{_HIT} WHERE id {among}")
+    clauses, agreements = (
+        _gathered(
+            ask(
+                f"SELECT article_id, {column} FROM {table} WHERE article_id {among}{condition}"  # noqa: S608 - own names
+                f" ORDER BY article_id, {column}{collate}"
+            )
+        )
+        for column, table, condition in _BESIDE
+    )
     by_id = {row[0]: row for row in rows}
     return [
         Hit(
@@ -154,16 +166,15 @@ def hits(
     ]
 
 
-HIT = (
+_HIT = (
     "SELECT id, feed, outlet, title, coalesce(url, link), lang, published, first_seen, text, story_id, reprint_of"
     " FROM article LEFT JOIN place ON article_id = id"
 )
-"""The columns that `hits` takes."""
-BESIDE = (("clause", "clause_tag", " AND relation = 'discusses'"), ("agreement", "article_agreement", ""))
+_BESIDE = (("clause", "clause_tag", " AND relation = 'discusses'"), ("agreement", "article_agreement", ""))
 """Column, table and condition of what stands beside an article."""
 
 
-def gathered(rows: Sequence[Any]) -> dict[int, tuple[str, ...]]:
+def _gathered(rows: Sequence[Any]) -> dict[int, tuple[str, ...]]:
     """The values of each article, from rows of its id and a value."""
     found: dict[int, tuple[str, ...]] = {}
     for identity, value in rows:

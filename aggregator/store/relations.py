@@ -120,16 +120,11 @@ def _renew(connection: sa.Connection, ids: Sequence[int]) -> None:
 
 def copies(connection: sa.Connection, ids: Iterable[int]) -> dict[int, Copy]:
     """When these articles count as published and how long their texts are."""
-    query = f"SELECT article_id, at, {_heading(connection)} FROM trace"  # noqa: S608 - words of ours
+    query = f"SELECT article_id, at, substr(print, 1, {reprint.HEADING}) FROM trace"  # noqa: S608 - a number of ours
     return {
         identity: Copy(instant(at), *reprint.length_and_tie(bytes(heading)))
         for identity, at, heading in _among(connection, query, "article_id", ids)
     }
-
-
-def _heading(connection: sa.Connection) -> str:
-    start = "substr" if connection.dialect.name == "sqlite" else "substring"
-    return f"{start}(print, 1, {reprint.HEADING})"
 
 
 def texts(connection: sa.Connection, ids: Iterable[int]) -> dict[int, str]:

@@ -16,7 +16,7 @@ descending rowid, with no sort. Steps of a few seconds make the index a fifth sm
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
@@ -184,26 +184,31 @@ def optimize(connection: sa.Connection) -> None:
 def verify(connection: sa.Connection) -> list[str]:
     """What is wrong with the index, as sentences; it reads every text."""
     if connection.dialect.name == "postgresql":
-        return search_postgres.verify(connection)
+        return _findings(connection, "SELECT docid FROM article_fts", search_postgres.stale)
     try:
         for name in ("article_fts", "article_word_fts"):
             connection.exec_driver_sql(f"INSERT INTO {name}({name}, rank) VALUES('integrity-check', 0)")
     except sa.exc.DatabaseError as error:
         return [f"its structure is damaged ({error.orig})"]
+    return _findings(connection, "SELECT id FROM article_fts_docsize", _stale)
+
+
+def _findings(connection: sa.Connection, entered: str, stale_ones: Callable[[sa.Connection], int]) -> list[str]:
+    """`entered` selects the docids of what is in the index."""
     findings = []
-    missing = _count(connection, "SELECT docid FROM article EXCEPT SELECT id FROM article_fts_docsize")
-    surplus = _count(connection, "SELECT id FROM article_fts_docsize EXCEPT SELECT docid FROM article")
+    missing = _count(connection, f"SELECT docid FROM article EXCEPT {entered}")  # noqa: S608 - own text
+    surplus = _count(connection, f"{entered} EXCEPT SELECT docid FROM article")  # noqa: S608 - own text
     if missing:
         findings.append(f"{missing} articles are not in it")
     if surplus:
         findings.append(f"{surplus} of its entries have no article")
-    if not findings and (stale := _stale(connection)):
+    if not findings and (stale := stale_ones(connection)):
         findings.append(f"{stale} articles changed without it")
     return findings
 
 
 def _count(connection: sa.Connection, select: str) -> int:
-    return int(connection.exec_driver_sql(f"SELECT count(*) FROM ({select})").scalar_one())  # noqa: S608 - own text
+    return int(connection.exec_driver_sql(f"SELECT count(*) FROM ({select}) AS found").scalar_one())  # noqa: S608 - own text
 
 
 def _stale(connection: sa.Connection) -> int:

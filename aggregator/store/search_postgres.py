@@ -103,35 +103,17 @@ def optimize(connection: sa.Connection) -> None:
     connection.exec_driver_sql("ANALYZE article_fts")
 
 
-def verify(connection: sa.Connection) -> list[str]:
-    """What is wrong with the index, as sentences; it reads every text."""
-    findings = []
-    missing = _count(connection, "SELECT docid FROM article EXCEPT SELECT docid FROM article_fts")
-    surplus = _count(connection, "SELECT docid FROM article_fts EXCEPT SELECT docid FROM article")
-    if missing:
-        findings.append(f"{missing} articles are not in it")
-    if surplus:
-        findings.append(f"{surplus} of its entries have no article")
-    if not findings and (stale := _stale(connection)):
-        findings.append(f"{stale} articles changed without it")
-    return findings
-
-
-def _count(connection: sa.Connection, select: str) -> int:
-    return int(connection.exec_driver_sql(f"SELECT count(*) FROM ({select}) AS found").scalar_one())  # noqa: S608
-
-
-def _stale(connection: sa.Connection) -> int:
+def stale(connection: sa.Connection) -> int:
     """Articles whose number of terms is not the one that was entered."""
-    stale, last = 0, -(1 << 62)
+    number, last = 0, -(1 << 62)
     while rows := connection.exec_driver_sql(
         "SELECT a.docid, a.title, a.text, x.size FROM article a JOIN article_fts x ON x.docid = a.docid"
         " WHERE a.docid > %s ORDER BY a.docid LIMIT %s",
         (last, BATCH),
     ).fetchall():
-        stale += sum(len(terms.entered(title, text)) != size for _docid, title, text, size in rows)
+        number += sum(len(terms.entered(title, text)) != size for _docid, title, text, size in rows)
         last = rows[-1][0]
-    return stale
+    return number
 
 
 # --- reading ----------------------------------------------------------------------------------------------------
@@ -211,16 +193,8 @@ class _Gin:
 
 def hits(connection: sa.Connection, ids: Sequence[int]) -> list[Hit]:
     """The articles with these ids, in this order."""
-    wanted = (list(ids),)
-    rows = connection.exec_driver_sql(f"{paging.HIT} WHERE id = ANY(%s)", wanted).fetchall()
-    clauses, agreements = (
-        paging.gathered(
-            connection.exec_driver_sql(
-                f"SELECT article_id, {column} FROM {table} WHERE article_id = ANY(%s){condition}"  # noqa: S608 - own names
-                f' ORDER BY article_id, {column} COLLATE "C"',
-                wanted,
-            ).fetchall()
-        )
-        for column, table, condition in paging.BESIDE
-    )
-    return paging.hits(ids, rows, clauses, agreements, lambda instant: instant)
+
+    def ask(sql: str) -> Sequence[Any]:
+        return connection.exec_driver_sql(sql, (list(ids),)).fetchall()
+
+    return paging.hits(ids, ask, "= ANY(%s)", lambda instant: instant, collate=' COLLATE "C"')
