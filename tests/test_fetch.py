@@ -459,12 +459,12 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"
 
 def test_a_trickle_ends_at_the_deadline():
     """A byte now and then never trips a timeout per read; the total deadline ends it."""
-    trickle = [piece for _ in range(40) for piece in (b"x", 0.05)]
+    trickle = [piece for _ in range(400) for piece in (b"x", 0.05)]
     with Sockets(["request", b"HTTP/1.1 200 OK\r\n\r\n", *trickle]) as server, server.fetcher() as fetcher:
         begin = time.monotonic()
         error = failure(fetcher, server.url, timeout=timedelta(seconds=0.4))
         assert error.kind == "timeout"
-        assert time.monotonic() - begin < 1.5
+        assert time.monotonic() - begin < 10
 
 
 def test_a_kept_connection_that_was_closed():
@@ -534,9 +534,9 @@ def test_no_proxy_from_the_environment(monkeypatch):
 def test_a_name_that_hangs(monkeypatch):
     """A resolver that does not answer holds nobody beyond the deadline."""
     waiting = threading.Event()
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: waiting.wait(3) and [])
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: waiting.wait(60) and [])
     begin = time.monotonic()
     error = failure(Fetcher(), "http://slow.example/", timeout=timedelta(seconds=0.2))
     waiting.set()
     assert error.kind in {"dns", "timeout"}
-    assert time.monotonic() - begin < 1.5
+    assert time.monotonic() - begin < 10

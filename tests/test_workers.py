@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from itertools import pairwise
 
 import pytest
 import sqlalchemy as sa
@@ -288,14 +287,15 @@ def test_workers_share_a_hosts_turns(postgres) -> None:
                 running.pop()
 
     threads = [threading.Thread(target=ask, args=(gates[n % 2],)) for n in range(10)]
+    first = time.monotonic()
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(30)
-    began.sort()
     assert len(began) == 10
     assert max(most) <= 2
-    assert all(later - earlier > pause * 0.8 for earlier, later in pairwise(began))
+    # A thread may notice its own turn late, so that two are seen close together; none may be seen before its time.
+    assert all(at >= first + turn * pause * 0.99 for turn, at in enumerate(sorted(began)))
     until = NOW + timedelta(hours=1)
     gates[0].hold("o.example:443", until)
     assert gates[1].held("o.example:443") == until
