@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 
 from aggregator.dedup.reprint import Likeness
 
@@ -20,9 +21,9 @@ JOINS = -1.05
 """Two stories become one when their articles attract each other by more than this on average, in log odds."""
 STRANGERS = -1.85
 """What counts for two articles of which nothing was noted."""
-AT_ONCE = 12
-"""Neighbours of one article that are read together."""
-MOST_LINKS = 12
+AT_ONCE, AT_A_TIME = 12, 150
+"""Neighbours of one article that are read together, and articles."""
+MOST_LINKS = 24
 """Links that an article has at most on average; where everything attracts everything, less of it is read."""
 _PARTS = 1_000_000
 _ENOUGH = round((JOINS - STRANGERS) * _PARTS)
@@ -235,23 +236,26 @@ class Linkage:
     def _learn_if_room(self, near: Collection[int]) -> None:
         """Read these articles; those for which there is no room become strangers to all."""
         unknown = [other for other in dict.fromkeys(near) if other not in self._where]
-        room = self._room()
-        self._learn(unknown[:room])
-        for other in unknown[room:]:
-            for one in self._near.pop(other, {}):
-                self._near[one].pop(other, None)
+        while (room := self._room()) and unknown:
+            part, unknown = unknown[: min(room, AT_A_TIME)], unknown[min(room, AT_A_TIME) :]
+            self._learn(part)
+        for other in unknown:
+            if other not in self._where:
+                for one in self._near.pop(other, {}):
+                    self._near[one].pop(other, None)
 
     def _learn(self, members: Collection[int]) -> None:
         """Read these, and those that are one story with them in any case."""
         wanted = [one for one in members if one not in self._where]
-        while wanted:
-            noted = self._read(wanted)
-            for one in wanted:
+        partners: set[int] = set()
+        while part := wanted[:AT_A_TIME] or sorted(partners - self._where.keys())[: min(self._room(), AT_A_TIME)]:
+            wanted = wanted[AT_A_TIME:]
+            noted = self._read(part)
+            for one in part:
                 self._where[one] = one
                 self._of[one] = [one]
             self._note(noted)
-            room = self._room()
-            wanted = sorted({one for pair in noted.together for one in pair if one not in self._where})[:room]
+            partners.update(chain.from_iterable(noted.together))
 
     def _note(self, noted: Noted) -> None:
         where, near = self._where, self._near

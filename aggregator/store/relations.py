@@ -51,8 +51,6 @@ MANY = 32
 """Articles under one key, within a window, beyond which not all of them are read."""
 AT_ONCE = 1000
 """Keys whose articles are read together."""
-READ_AT_ONCE = 150
-"""Articles whose links are read together."""
 MOST_PAIRS = 10_000
 """Links read in one step around some articles, more than a hundred articles and their stories have. Of a text
 that thousands repeat every copy is linked with the same few: one step on from these lie the links of all, which take
@@ -346,14 +344,12 @@ def scores_of(connection: sa.Connection, ids: Collection[int]) -> tuple[dict[Pai
 
 def _with_one_of(connection: sa.Connection, query: str, ids: Collection[int]) -> Iterator[Any]:
     """The links with one of these articles; of more than MOST_PAIRS to one side the latest, which were asked for."""
-    every = sorted(ids)
-    for part in (every[start : start + READ_AT_ONCE] for start in range(0, len(every), READ_AT_ONCE)):
-        for side, other in (("a", "b"), ("b", "a")):
-            found = list(_among(connection, query, side, part, f" LIMIT {MOST_PAIRS}"))
-            if len(found) >= MOST_PAIRS:
-                order = f" ORDER BY {side} DESC, {other} DESC LIMIT {MOST_PAIRS}"
-                found = list(_among(connection, query, side, part, order))
-            yield from found
+    for side, other in (("a", "b"), ("b", "a")):
+        found = list(_among(connection, query, side, ids, f" LIMIT {MOST_PAIRS}"))
+        if len(found) >= MOST_PAIRS:
+            order = f" ORDER BY {side} DESC, {other} DESC LIMIT {MOST_PAIRS}"
+            found = list(_among(connection, query, side, ids, order))
+        yield from found
 
 
 def reprinting(connection: sa.Connection, ids: Collection[int]) -> set[int]:

@@ -101,6 +101,40 @@ def _remember(connection: sa.Connection, merged: Collection[int], story_id: int 
 
 def _describe(connection: sa.Connection, changed: Collection[int], scores: Mapping[Pair, float]) -> None:
     """Headline, times and size of stories from their articles; stories without articles go."""
+    sizes: dict[int, tuple[int, int, int]] = {}
+    query = (
+        sa.select(places.c.story_id, sa.func.count(), sa.func.min(trace.c.at), sa.func.max(trace.c.at))
+        .join(trace, trace.c.article_id == places.c.article_id)
+        .group_by(places.c.story_id)
+    )
+    for part in relations.chunked(changed):
+        for story_id, *size in connection.execute(query.where(places.c.story_id.in_(part))):
+            sizes[story_id] = tuple(size)
+    if empty := set(changed) - sizes.keys():
+        connection.execute(sa.delete(table).where(table.c.id.in_(empty)))
+    headlines = _headlines(
+        connection, [one for one, (size, *_) in sizes.items() if size <= relations.MOST_LINKED], scores
+    )
+    rows = [
+        {
+            "id_": story_id,
+            "first_seen": relations.instant(first),
+            "last_seen": relations.instant(last),
+            "articles": number,
+            "headline": headlines.get(story_id),
+        }
+        for story_id, (number, first, last) in sizes.items()
+    ]
+    if rows:
+        values: dict[str, Any] = {name: sa.bindparam(name) for name in ("first_seen", "last_seen", "articles")}
+        headline = sa.func.coalesce(sa.bindparam("headline", type_=sa.Text), table.c.headline)
+        connection.execute(
+            sa.update(table).where(table.c.id == sa.bindparam("id_")).values(values | {"headline": headline}), rows
+        )
+
+
+def _headlines(connection: sa.Connection, ids: Collection[int], scores: Mapping[Pair, float]) -> dict[int, str]:
+    """Of stories whose articles are all looked at together; larger ones keep theirs."""
     weight: Counter[int] = Counter()
     for (a, b), score in scores.items():
         weight[a] += score  # type: ignore[assignment]
@@ -111,29 +145,10 @@ def _describe(connection: sa.Connection, changed: Collection[int], scores: Mappi
         .join(article, article.c.id == places.c.article_id)
         .join(trace, trace.c.article_id == places.c.article_id)
     )
-    for part in relations.chunked(changed):
+    for part in relations.chunked(ids):
         for story_id, identity, title, at, of in connection.execute(query.where(places.c.story_id.in_(part))):
             told[story_id].append((identity, title, relations.instant(at), of))
-    empty = [story_id for story_id in changed if story_id not in told]
-    if empty:
-        connection.execute(sa.delete(table).where(table.c.id.in_(empty)))
-    rows = [
-        {
-            "id_": story_id,
-            "headline": _headline(members, weight),
-            "first_seen": min(when for _, _, when, _ in members),
-            "last_seen": max(when for _, _, when, _ in members),
-            "articles": len(members),
-        }
-        for story_id, members in told.items()
-    ]
-    if rows:
-        connection.execute(
-            sa.update(table)
-            .where(table.c.id == sa.bindparam("id_"))
-            .values({name: sa.bindparam(name) for name in ("headline", "first_seen", "last_seen", "articles")}),
-            rows,
-        )
+    return {story_id: _headline(members, weight) for story_id, members in told.items()}
 
 
 def _headline(members: Sequence[tuple[int, str, datetime, int | None]], weight: Mapping[int, float]) -> str:
