@@ -40,7 +40,6 @@ from aggregator.model import (
     Tags,
     Validators,
 )
-from aggregator.relate import BATCH, relate
 from aggregator.store import articles, feeds, known, tags
 from aggregator.store.archive import Archive
 from aggregator.tag_review import judged
@@ -443,6 +442,8 @@ class Filing:
         stored = tuple(self.fresh.values())
         if not stored:
             return frozenset()
+        from aggregator.relate import BATCH, relate  # numpy and all of dedup: a poll that brings nothing needs neither
+
         self.texts.write(self.connection)
         tags.put(self.connection, self._tagged(stored, tag))
         reprints: set[int] = set()

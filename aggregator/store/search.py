@@ -18,16 +18,18 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
 from aggregator import terms
-from aggregator.query import Node
-from aggregator.store import lookup, search_postgres
-from aggregator.store.paging import Found, Hit
-from aggregator.store.plan import CANDIDATES
-from aggregator.store.ranking import varint
+from aggregator.store.ranking import CANDIDATES, varint
+
+if TYPE_CHECKING:
+    from aggregator.query import Node
+    from aggregator.store.paging import Found, Hit
+
+# What asks the index, and what knows PostgreSQL, is imported where it is called: a poll needs neither.
 
 DDL = (
     "CREATE VIRTUAL TABLE article_fts USING fts5(terms, content='', detail=none, tokenize='ascii')",
@@ -94,6 +96,8 @@ _REMEMBER_RUN = sa.text("INSERT INTO article_slot(home, next) VALUES(:start, :en
 def index(connection: sa.Connection, docs: Iterable[tuple[int, str, str]]) -> int:
     """Enter documents (docid, title, text) that are not in the index; how many."""
     if connection.dialect.name == "postgresql":
+        from aggregator.store import search_postgres
+
         return search_postgres.index(connection, docs)
     count = 0
     remaining = iter(docs)
@@ -110,6 +114,8 @@ def index(connection: sa.Connection, docs: Iterable[tuple[int, str, str]]) -> in
 def unindex(connection: sa.Connection, docs: Iterable[tuple[int, str, str]]) -> None:
     """Take documents out; title and text must be those that were entered (the index keeps no content)."""
     if connection.dialect.name == "postgresql":
+        from aggregator.store import search_postgres
+
         search_postgres.unindex(connection, docs)
         return
     rows = [(docid, " ".join(terms.entered(title, text))) for docid, title, text in docs]
@@ -176,6 +182,8 @@ def _mark_traditional(connection: sa.Connection, docs: Sequence[tuple[int, str, 
 def optimize(connection: sa.Connection) -> None:
     """Merge the index into one piece: a sixth smaller, and quicker to ask."""
     if connection.dialect.name == "postgresql":
+        from aggregator.store import search_postgres
+
         search_postgres.optimize(connection)
         return
     connection.exec_driver_sql("INSERT INTO article_fts(article_fts) VALUES('optimize')")
@@ -184,6 +192,8 @@ def optimize(connection: sa.Connection) -> None:
 def verify(connection: sa.Connection) -> list[str]:
     """What is wrong with the index, as sentences; it reads every text."""
     if connection.dialect.name == "postgresql":
+        from aggregator.store import search_postgres
+
         return _findings(connection, "SELECT docid FROM article_fts", search_postgres.stale)
     try:
         for name in ("article_fts", "article_word_fts"):
@@ -234,9 +244,13 @@ def find(
 ) -> Found:
     """The articles that a query finds; see `lookup.find`, which this hands SQLite's own connection."""
     if connection.dialect.name == "postgresql":
+        from aggregator.store import search_postgres
+
         return search_postgres.find(
             connection, query, limit=limit, offset=offset, rank=rank, candidates=candidates, count=count
         )
+    from aggregator.store import lookup
+
     raw: Any = connection.connection.driver_connection
     return lookup.find(raw, query, limit=limit, offset=offset, rank=rank, candidates=candidates, count=count)
 
@@ -249,6 +263,10 @@ def saved(connection: sa.Connection) -> dict[str, str]:
 def hits(connection: sa.Connection, ids: Sequence[int]) -> list[Hit]:
     """The articles with these ids, in this order; see `lookup.hits`."""
     if connection.dialect.name == "postgresql":
+        from aggregator.store import search_postgres
+
         return search_postgres.hits(connection, ids)
+    from aggregator.store import lookup
+
     raw: Any = connection.connection.driver_connection
     return lookup.hits(raw, ids)

@@ -21,8 +21,8 @@ from aggregator import terms
 from aggregator.query import Node
 from aggregator.store import paging, plan_postgres
 from aggregator.store.paging import Asked, Found, Hit
-from aggregator.store.plan import CANDIDATES
 from aggregator.store.plan_postgres import PostgresPlan, grams
+from aggregator.store.ranking import CANDIDATES
 
 BATCH = 500
 ROOM = 900_000
