@@ -461,9 +461,9 @@ def names_of(feed: str, arrived: Sequence[Article]) -> known.Names:
 def decide(
     connection: sa.Connection, arrived: Sequence[Article], names: known.Names, lookup: known.Lookup
 ) -> list[identity.Decision]:
-    """What each article is, by what the archive knows under its names.
+    """What each article is, by what the archive knows under its names (`names_of` these articles).
 
     What was removed from the archive (`archive prune`) is known too, and no text of it is a revision.
     """
-    decisions = identity.decide(arrived, lookup.of(names), lambda of: articles.text_of(connection, of))
+    decisions = identity.decide(arrived, lookup.of(names), lambda of: articles.text_of(connection, of), names.keys)
     return [replace(one, arrival=Arrival.UNCHANGED) if one.of is not None and one.of < 0 else one for one in decisions]
