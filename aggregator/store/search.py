@@ -102,11 +102,10 @@ def index(connection: sa.Connection, docs: Iterable[tuple[int, str, str]]) -> in
     count = 0
     remaining = iter(docs)
     while batch := list(islice(remaining, BATCH)):
-        rows, vocabulary = _entries(batch)
-        for name, some in _indexes(connection, rows):
+        entries = _Entries(batch)
+        for name, some in _indexes(connection, entries.rows):
             connection.exec_driver_sql(f"INSERT INTO {name}(rowid, terms) VALUES(?, ?)", some)
-        _mark_traditional(connection, batch)
-        _learn(connection, vocabulary)
+        entries.note(connection)
         count += len(batch)
     return count
 
@@ -118,7 +117,7 @@ def unindex(connection: sa.Connection, docs: Iterable[tuple[int, str, str]]) -> 
 
         search_postgres.unindex(connection, docs)
         return
-    rows = [(docid, " ".join(terms.entered(title, text))) for docid, title, text in docs]
+    rows = [(docid, terms.entry(title, text).terms) for docid, title, text in docs]
     for name, some in _indexes(connection, rows):
         connection.exec_driver_sql(f"INSERT INTO {name}({name}, rowid, terms) VALUES('delete', ?, ?)", some)
     if rows:
@@ -156,27 +155,31 @@ def rebuilt_up_to(connection: sa.Connection) -> int | None:
 
 def enter_anew(connection: sa.Connection, docs: Sequence[tuple[int, str, str]], after: int) -> None:
     """Enter articles, the next ones after a docid, in the index being built, and in what goes with both."""
-    rows, vocabulary = _entries(docs)
-    connection.exec_driver_sql(f"INSERT INTO {NEW}(rowid, terms) VALUES(?, ?)", rows)
+    entries = _Entries(docs)
+    connection.exec_driver_sql(f"INSERT INTO {NEW}(rowid, terms) VALUES(?, ?)", entries.rows)
     connection.exec_driver_sql("DELETE FROM article_traditional WHERE docid > ? AND docid <= ?", (after, docs[-1][0]))
-    _mark_traditional(connection, docs)
-    _learn(connection, vocabulary)
+    entries.note(connection)
 
 
-def _entries(docs: Sequence[tuple[int, str, str]]) -> tuple[list[tuple[int, str]], set[str]]:
-    """The documents' rows in the index, and their words."""
-    rows, vocabulary = [], set[str]()
-    for docid, title, text in docs:
-        found, words = terms.entered_words(title, text)
-        vocabulary |= words
-        rows.append((docid, " ".join(found)))
-    return rows, vocabulary
+class _Entries:
+    """What the index and what belongs to it hold of some documents: rows of terms, words, and which are traditional."""
 
+    def __init__(self, docs: Sequence[tuple[int, str, str]]) -> None:
+        self.rows: list[tuple[int, str]] = []
+        self.words: set[str] = set()
+        self.traditional: list[tuple[int]] = []
+        for docid, title, text in docs:
+            found = terms.entry(title, text)
+            self.rows.append((docid, found.terms))
+            self.words |= found.words
+            if found.traditional:
+                self.traditional.append((docid,))
 
-def _mark_traditional(connection: sa.Connection, docs: Sequence[tuple[int, str, str]]) -> None:
-    traditional = [(docid,) for docid, title, text in docs if terms.is_traditional(title, text)]
-    if traditional:
-        connection.exec_driver_sql("INSERT INTO article_traditional(docid) VALUES(?)", traditional)
+    def note(self, connection: sa.Connection) -> None:
+        """Enter what goes beside the terms."""
+        if self.traditional:
+            connection.exec_driver_sql("INSERT INTO article_traditional(docid) VALUES(?)", self.traditional)
+        _learn(connection, self.words)
 
 
 def optimize(connection: sa.Connection) -> None:
