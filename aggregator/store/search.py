@@ -57,7 +57,7 @@ BATCH = 500
 def allocate(connection: sa.Connection, seconds: Sequence[int]) -> list[int]:
     """Free docids for articles dated `seconds` after 2000-01-01 UTC, all to be stored in this transaction."""
     slots = [moment // SLOT for moment in seconds]
-    taken = set(connection.scalars(_TAKEN, {"docids": slots}))
+    taken = _taken(connection, slots)
     given: dict[int, int] = {}
     for place in sorted(range(len(seconds)), key=seconds.__getitem__):
         slot = slots[place]
@@ -70,7 +70,7 @@ def _free(connection: sa.Connection, slot: int, taken: set[int]) -> int:
     """The first number after `slot`, which is taken, that no article has; runs of taken ones are jumped over."""
 
     def is_taken(number: int) -> bool:
-        return number in taken or connection.scalar(_TAKEN, {"docids": [number]}) is not None
+        return number in taken or bool(_taken(connection, [number]))
 
     start, docid = _run(connection, slot) or (slot, slot + 1)
     while is_taken(docid):
@@ -79,6 +79,14 @@ def _free(connection: sa.Connection, slot: int, taken: set[int]) -> int:
     connection.execute(_FORGET_RUNS, {"start": start, "end": docid})
     connection.execute(_REMEMBER_RUN, {"start": start, "end": docid + 1})
     return docid
+
+
+def _taken(connection: sa.Connection, docids: Sequence[int]) -> set[int]:
+    """Those of the docids that an article has."""
+    if connection.dialect.name == "postgresql":
+        return set(connection.scalars(_TAKEN, {"docids": docids}))
+    among = "SELECT docid FROM article WHERE docid IN (SELECT value FROM json_each(?))"
+    return set(connection.exec_driver_sql(among, (json.dumps(docids),)).scalars())
 
 
 def _run(connection: sa.Connection, slot: int) -> tuple[int, int] | None:
