@@ -3,6 +3,7 @@
     poll       every TICK: the feeds that are due now (at start: all of them); not while the disk is full
     deliver    every TICK, beside it: the digests whose hour has come are written, and what waits is sent
     alerts     every ALERTS: what the operator should be told, once for each trouble
+    tidy       every TIDY: the search index is merged where its pieces have grown (SQLite)
     SIGTERM    the transaction in hand is committed, fetches under way are dropped, exit 0 within 10 s
     SIGHUP     feeds.yaml is read again; with a mistake in it the old one stays in force, and that is said
 
@@ -37,7 +38,7 @@ from aggregator.jobs import Job, Runner
 from aggregator.letters import Desk
 from aggregator.metrics import Metrics, Reading
 from aggregator.model import Feed, PollReport, PollStatus
-from aggregator.store import alarms
+from aggregator.store import alarms, tidy
 from aggregator.store import feeds as feed_store
 from aggregator.store.census import census
 
@@ -49,6 +50,12 @@ DELIVERY = 7200.0
 
 ALERTS = 300.0
 """Seconds between two looks at what the operator should know."""
+
+TIDY = 3600.0
+"""Seconds between two looks at the pieces of the search index."""
+
+BETWEEN = 0.05
+"""Seconds between two steps of merging, in which another writer's turn comes."""
 
 GRACE = 8.0
 """Seconds that jobs have to end after SIGTERM; with start-up of the exit itself it stays under ten."""
@@ -184,6 +191,17 @@ class Daemon:
         del fresh
         memory.give_back()
 
+    # --- keeping house
+
+    def tidy(self, stopped: Callable[[], bool] = lambda: False) -> int:
+        """Merge the search index where that is due, with a pause after each step in which a poll may write."""
+        if self.paused is not None:
+            return 0
+        steps = tidy.tidy(self.parts.archive.writing, lambda: stopped() or self.stop.wait(BETWEEN))
+        if steps:
+            log.info("search index merged", steps=steps)
+        return steps
+
     # --- how it is
 
     def reading(self) -> Reading:
@@ -264,6 +282,7 @@ def jobs(daemon: Daemon) -> list[Job]:
         Job("poll", daemon.tick, TICK, poll_limit(daemon.feeds, daemon.parts.workers)),
         Job("deliver", daemon.deliver, TICK, DELIVERY),
         Job("alerts", daemon.look, ALERTS, 120),
+        *([Job("tidy", daemon.tidy, TIDY, 600)] if daemon.parts.archive.path else []),
     ]
 
 

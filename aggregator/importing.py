@@ -18,6 +18,7 @@ from aggregator import dialects, files, normalize, pipeline, turn
 from aggregator.dedup import identity
 from aggregator.errors import DialectError
 from aggregator.model import Article, Feed, FeedState, PollStatus
+from aggregator.store import tidy
 from aggregator.text import clean
 
 BATCH = 200
@@ -37,7 +38,10 @@ class Progress:
 
 
 def take_files(paths: Iterable[Path], parts: pipeline.Parts) -> Iterator[Progress]:
-    """Read every file into the archive; yields after each batch is committed. A bad file stops no other."""
+    """Read every file into the archive; yields after each batch is committed. A bad file stops no other.
+
+    At the end the search index is merged where so much was entered that it is worth it.
+    """
     progress = Progress()
     for batch, refused, read in _batches(_articles(paths)):
         if parts.stopped():
@@ -57,6 +61,7 @@ def take_files(paths: Iterable[Path], parts: pipeline.Parts) -> Iterator[Progres
             refused,
         )
         yield progress
+    tidy.tidy(parts.archive.writing, parts.stopped)
 
 
 def _brought(batch: list[Article]) -> pipeline.Brought:

@@ -78,6 +78,10 @@ _SPACE = re.compile(
 )
 _ZERO_WIDTH = re.compile("[\u200b\u200e\u200f\u2060\ufeff\u00ad]")
 _TAG = re.compile(r"<[a-zA-Z/!?]|&[#a-zA-Z]")
+# Each selector costs as much as parsing: it is not asked where no such tag is in the source (`</br>` makes a `<br>`).
+_MAY_NEVER_BE_TEXT = re.compile(rf"<(?:{_NEVER_TEXT.replace(',', '|')})", re.IGNORECASE)
+_MAY_BREAK = re.compile(r"</?br", re.IGNORECASE)
+_MAY_BE_CELL = re.compile(r"<t[dh]", re.IGNORECASE)
 _NESTING = re.compile(r"<(/)?(?!(?:p|li|br|img|hr|tr|td|th|dd|dt|option|input|meta|link)\b)[a-zA-Z]")
 _DEEP = 2_000
 _REPEATED = 3
@@ -145,17 +149,25 @@ def _words(html: str) -> str:
     tree = LexborHTMLParser(f"<body>{html}")
     if any(_may_go(node.attributes) for node in tree.css("[class],[id],[data-name],[style]")):
         tree = LexborHTMLParser(f"<body>{without_furniture(html)}")
-    for node in tree.css(_NEVER_TEXT):
-        node.decompose()
+    _set_apart(tree, html)
+    body = tree.body
+    return (body.text(deep=True, separator="", strip=False) or "") if body is not None else ""
+
+
+def _set_apart(tree: LexborHTMLParser, html: str) -> None:
+    """Take out what is never text, and put `_BREAK` around blocks and before line breaks, a blank after cells."""
+    if _MAY_NEVER_BE_TEXT.search(html):
+        for node in tree.css(_NEVER_TEXT):
+            node.decompose()
     for node in tree.css(_BLOCKS):
         node.insert_before(_BREAK)
         node.insert_after(_BREAK)
-    for node in tree.css("br"):
-        node.insert_before(_BREAK)
-    for node in tree.css("td,th"):
-        node.insert_after(" ")
-    body = tree.body
-    return (body.text(deep=True, separator="", strip=False) or "") if body is not None else ""
+    if _MAY_BREAK.search(html):
+        for node in tree.css("br"):
+            node.insert_before(_BREAK)
+    if _MAY_BE_CELL.search(html):
+        for node in tree.css("td,th"):
+            node.insert_after(" ")
 
 
 def _may_go(said: Mapping[str, str | None]) -> bool:

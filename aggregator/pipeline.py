@@ -40,7 +40,6 @@ from aggregator.model import (
     Tags,
     Validators,
 )
-from aggregator.relate import BATCH, relate
 from aggregator.store import articles, feeds, known, tags
 from aggregator.store.archive import Archive
 from aggregator.tag_review import judged
@@ -443,6 +442,8 @@ class Filing:
         stored = tuple(self.fresh.values())
         if not stored:
             return frozenset()
+        from aggregator.relate import BATCH, relate  # numpy and all of dedup: a poll that brings nothing needs neither
+
         self.texts.write(self.connection)
         tags.put(self.connection, self._tagged(stored, tag))
         reprints: set[int] = set()
@@ -460,9 +461,9 @@ def names_of(feed: str, arrived: Sequence[Article]) -> known.Names:
 def decide(
     connection: sa.Connection, arrived: Sequence[Article], names: known.Names, lookup: known.Lookup
 ) -> list[identity.Decision]:
-    """What each article is, by what the archive knows under its names.
+    """What each article is, by what the archive knows under its names (`names_of` these articles).
 
     What was removed from the archive (`archive prune`) is known too, and no text of it is a revision.
     """
-    decisions = identity.decide(arrived, lookup.of(names), lambda of: articles.text_of(connection, of))
+    decisions = identity.decide(arrived, lookup.of(names), lambda of: articles.text_of(connection, of), names.keys)
     return [replace(one, arrival=Arrival.UNCHANGED) if one.of is not None and one.of < 0 else one for one in decisions]

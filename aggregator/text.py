@@ -15,7 +15,7 @@ import opencc
 
 CJK = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _HAN = re.compile(f"[{CJK}]+")
-_LETTERS = re.compile(r"[A-Za-z]+")
+_NO_LETTERS = bytes(code for code in range(128) if not chr(code).isalpha())
 # A sentence ends after 。！？；… or ASCII .!? before white space, closing marks included, or at a line's end.
 _SENTENCE = re.compile(r"[^\n]*?(?:[。！？!?；;…]+[”’」』）)\"']*|\.(?:[”’)\"']*)(?=\s|$)|(?=\n)|$)", re.DOTALL)
 _LAST_BEFORE_CJK = 0x2E7F
@@ -86,7 +86,8 @@ def paragraphs(text: str) -> list[tuple[int, int]]:
 def language(text: str) -> str | None:
     """`zh` or `en` by the share of Han characters among letters; None where there are too few to tell."""
     head = text[:4000]
-    han, latin = len("".join(_HAN.findall(head))), len("".join(_LETTERS.findall(head)))
+    latin = len(head.encode("ascii", "ignore").translate(None, _NO_LETTERS))
+    han = 0 if head.isascii() else sum(map(len, _HAN.findall(head)))
     if han + latin < 4:  # noqa: PLR2004 - a title of two words is the least that says something
         return None
     # A Han character is about half a word, a Latin letter a fifth of one.

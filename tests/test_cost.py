@@ -213,6 +213,29 @@ def test_reading_imports_nothing_of_polling(tmp_path: Path, command: list[str]) 
     assert {name for name in names if name.split(".")[0] in ONLY_POLLING or name.startswith(PARTS_OF_POLLING)} == set()
 
 
+NOT_FOR_NOTHING_NEW = {
+    "aggregator.relate", "aggregator.store.lookup", "aggregator.store.search_postgres", "aggregator.tag", "alembic",
+    "bs4", "feedparser", "numpy", "psycopg", "rich", "sqlalchemy.dialects.postgresql",
+}  # fmt: skip
+"""What a poll has no use for that brings nothing."""
+
+
+def test_a_poll_that_brings_nothing_imports_little(tmp_path: Path) -> None:
+    """What compares, tags, looks for and shows articles is left alone until there are any."""
+    path, feeds = tmp_path / "archive.db", tmp_path / "feeds.yaml"
+    Archive.open(str(path), write=True).close()
+    feeds.write_text("feeds: []\n", encoding="utf-8")
+    code = (
+        "import sys\nfrom aggregator.cli import main\n"
+        f"try: main(['--archive', {str(path)!r}, '--feeds', {str(feeds)!r}, 'poll'])\n"
+        "finally: print('modules:', *(name for name, found in sys.modules.items() if found), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    names = set(done.stderr.partition("modules:")[2].split())
+    assert "aggregator.pipeline" in names
+    assert names & NOT_FOR_NOTHING_NEW == set()
+
+
 # --- importing ----------------------------------------------------------------------------------------------------
 
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
-from aggregator import pipeline
+from aggregator import pipeline, relate
 from aggregator.errors import FetchError
 from aggregator.model import (
     Article,
@@ -192,7 +192,7 @@ def test_an_interrupted_round_asks_again(room: Newsroom, archive: Archive, monke
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(pipeline, "relate", broken)
+        patch.setattr(relate, "relate", broken)
         with pytest.raises(KeyboardInterrupt):
             room.poll()
     with archive.reading() as connection:

@@ -410,6 +410,16 @@ def test_words_longer_than_a_window_are_found_by_any_part(shelf):
     assert re.fullmatch(r"\w+", word)
 
 
+@settings(max_examples=300, deadline=None)
+@given(st.text(), st.text(st.sampled_from("中美气的在，。 a1é$_-\n😀\U00020000ก한の\x85\u3000"), max_size=60))
+def test_an_entry_holds_the_terms_of_title_and_text(title: str, text: str) -> None:
+    """Gathered from a whole text at once, they are what they are one by one; each stands there once."""
+    found = terms.entry(title, text)
+    marked = {terms.TITLE + term for term in terms.terms(terms.folded(title))}
+    assert sorted(found.listed) == sorted(terms.terms(terms.document(title, text)) | marked)
+    assert found.traditional == (terms.simplified(f"{title}\n{text}") != f"{title}\n{text}")
+
+
 def test_the_plan_knows_which_dates_lie_elsewhere(tmp_path):
     """What `plan` and the migration call displaced is what the schema says; the index is used for it."""
     from aggregator.store import plan, plan_postgres

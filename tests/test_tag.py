@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import re
 from datetime import UTC, datetime
@@ -16,7 +17,8 @@ from hypothesis import strategies as st
 from aggregator.catalogue import load
 from aggregator.cli.tag import moment
 from aggregator.model import Relation, Tags
-from aggregator.tag import Tagger
+from aggregator.tag import Tagger, taiwan
+from aggregator.tag.lexicon import Lexicon
 from aggregator.tag.view import normal, sentences, view
 from aggregator.tag_review import discussed
 from aggregator.text import language
@@ -309,3 +311,18 @@ def test_a_denial_in_passing_ends_at_its_comma() -> None:
     lead = "China and the United States issued the Sunnylands statement. "
     text = lead + "While it does not name a date for coal, the statement commits both to end plastic pollution."
     assert clauses(tagger().tags("", text)) == {"sunnylands-2023/15"}
+
+
+def test_the_table_of_words_in_taiwan_is_what_opencc_says() -> None:
+    """Every Chinese word of the built-in agreements stands in it, in OpenCC's form; a user's own words are asked for."""
+    words = Lexicon(load()).chinese
+    said = taiwan.asked(words)
+    file = Path(taiwan.__file__).with_name(taiwan.TABLE)
+    if os.environ.get("RENEW"):
+        file.write_text(taiwan.written(said), encoding="utf-8")
+    assert taiwan.table() == said, "the agreements have other words now: RENEW=1 pytest tests/test_tag.py -k taiwan"
+    assert taiwan.put(["循环", "声明", "未见之词项目"]) == {
+        "循环": "回圈",
+        "声明": "宣告",
+        "未见之词项目": "未见之词专案",
+    }

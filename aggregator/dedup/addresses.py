@@ -18,7 +18,7 @@ LONGEST = 4000
 
 # An address that `url_normalize` would give back as it stands, but for its fragment; it takes 50 µs to say so.
 _NORMAL = re.compile(
-    r"(https?://[a-z0-9-]+(?:\.[a-z0-9-]+){1,8}(?::(?!80/|443/)[1-9]\d{1,3})?/(?:[\w~-][\w~.-]*(?:/[\w~-][\w~.-]*)*/?)?(?:\?[\w=&.-]*)?)(?:#(?!!)[^\s#]*)?",
+    r"(https?://[a-z0-9-]+(?:\.[a-z0-9-]+){1,8}(?::(?!80/|443/)[1-9]\d{1,4})?/(?:[\w~-][\w~.-]*(?:/[\w~-][\w~.-]*)*/?)?(?:\?[\w=&.-]*)?)(?:#(?!!)[^\s#]*)?",
     re.ASCII,
 )
 

@@ -23,7 +23,6 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import lru_cache
 from hashlib import blake2b
 from typing import Protocol
 
@@ -59,6 +58,8 @@ _MAY_COUNT = re.compile(
 _COUNTED = (
     "阅读", "閱讀", "浏览", "瀏覽", "点击", "點擊", "评论", "評論", "点赞", "點讚", "分享", "播放", "转发", "轉發", "收藏",
 )  # fmt: skip
+# And one of these, in lower case, beside what `_MAY_COUNT` finds; to a pattern long s, dotless and dotted i are s and i.
+_SAID_WITH = ("前", "ago", "view", "comment", "like", "share", "read", "tweet", "\u017f", "\u0131", "\u0307")
 _SOURCE = re.compile(r"""(?:src|href|poster)\s*=\s*["']?([^"'\s>]+)""", re.IGNORECASE)
 _DIGITS = re.compile(r"\d+")
 
@@ -119,7 +120,7 @@ class Stored(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The GUIDs, addresses and content keys under which the archive may hold the arrivals."""
+    """The GUIDs, addresses and content keys under which the archive may hold the arrivals; one key for each arrival."""
 
     guids: tuple[str, ...]
     urls: tuple[str, ...]
@@ -153,7 +154,6 @@ def guid_key(guid: str | None) -> str | None:
     return key or None
 
 
-@lru_cache(maxsize=1024)
 def content_key(title: str, text: str, html: str = "") -> str:
     """32 hex digits that two arrivals share when their title and plain text say the same.
 
@@ -162,10 +162,18 @@ def content_key(title: str, text: str, html: str = "") -> str:
     """
     body = text if text.strip() else f"{without_tags(html, ' ')} {' '.join(_SOURCE.findall(html))}"
     said = f"{title}\x1f{body}"
-    if any(word in said for word in _COUNTED) or _MAY_COUNT.search(said):
+    if _counts(said):
         said = _OF_THE_MOMENT.sub(" ", said)
     said = "".join(said.split())
     return blake2b(said.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def _counts(said: str) -> bool:
+    """Whether `_OF_THE_MOMENT` may find something; cheap words first, since most texts end there."""
+    if any(word in said for word in _COUNTED):
+        return True
+    low = said.lower()
+    return any(word in low for word in _SAID_WITH) and _MAY_COUNT.search(said) is not None
 
 
 def key_of(article: Article) -> str:
@@ -179,18 +187,22 @@ def wanted_of(arrivals: Sequence[Article]) -> Wanted:
     urls = dict.fromkeys(
         form for arrival in arrivals if arrival.url and not is_front_page(arrival.url) for form in forms(arrival.url)
     )
-    return Wanted(tuple(guids), tuple(urls), tuple(dict.fromkeys(map(key_of, arrivals))))
+    return Wanted(tuple(guids), tuple(urls), tuple(map(key_of, arrivals)))
 
 
 def decide(
-    arrivals: Sequence[Article], known: Iterable[Stored], text_of: Callable[[ArticleId], str]
+    arrivals: Sequence[Article],
+    known: Iterable[Stored],
+    text_of: Callable[[ArticleId], str],
+    keys: Sequence[str] | None = None,
 ) -> list[Decision]:
     """One decision for each arrival of one poll of one feed, in the order to carry them out: oldest first.
 
     Arrivals stand in document order, newest first, all of one feed. `text_of` reads the text of a stored article;
-    it is called only where a GUID or an address seems to be used again, or a text never stops changing.
+    it is called only where a GUID or an address seems to be used again, or a text never stops changing. `keys` are the
+    arrivals' content keys where they are known (`wanted_of`).
     """
-    matcher = _Matcher(arrivals, list(known), text_of)
+    matcher = _Matcher(arrivals, list(known), text_of, keys or list(map(key_of, arrivals)))
     targets: dict[_Target, list[int]] = {}
     for index in reversed(range(len(arrivals))):
         targets.setdefault(matcher.target(index), []).append(index)
@@ -223,10 +235,18 @@ class _Face:
 class _Matcher:
     """The article of each arrival: stored ones first, then those that the same document brings."""
 
-    def __init__(self, arrivals: Sequence[Article], known: list[Stored], text_of: Callable[[ArticleId], str]) -> None:
+    def __init__(
+        self,
+        arrivals: Sequence[Article],
+        known: list[Stored],
+        text_of: Callable[[ArticleId], str],
+        keys: Sequence[str],
+    ) -> None:
         self.arrivals = arrivals
         self.text_of = text_of
-        self.faces = [_Face(arrival.guid, _page(arrival.url), key_of(arrival)) for arrival in arrivals]
+        self.faces = [
+            _Face(arrival.guid, _page(arrival.url), key) for arrival, key in zip(arrivals, keys, strict=True)
+        ]
         self._own_guids = frozenset(face.guid for face in self.faces if face.guid)
         self._guids_of_url = _several((face.url, face.guid) for face in self.faces)
         self._stored = {stored.id: _Target(stored, None) for stored in known}

@@ -37,7 +37,7 @@ from aggregator.store.schema import HEAD
 BUSY_SECONDS = 60
 """How long a writer waits for another process's transaction before it gives up."""
 
-CACHE, LITTLE_CACHE = 32_768, 8_192
+CACHE, LITTLE_CACHE = 16_384, 8_192
 """Kilobytes of pages that each connection to SQLite keeps; what it reads again comes from the system's own cache."""
 
 RESERVE = 64_000_000

@@ -25,6 +25,7 @@ _OLD = (
 )  # fmt: skip
 _FUTURE = timedelta(hours=24)
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+_ADD = sa.insert(table)
 CHUNK = 500
 """Values in one IN list; SQLite allows 32,766 parameters a statement, short lists keep its planner quick."""
 
@@ -73,10 +74,10 @@ def add(
 def _insert(connection: sa.Connection, rows: list[dict[str, Any]]) -> list[ArticleId]:
     """Ids in the order of the rows: taken from the sequence of the table, which one writer owns at a time."""
     if connection.dialect.name == "sqlite":
-        last = connection.scalar(sa.select(sa.func.max(table.c.id))) or 0
+        last = connection.exec_driver_sql("SELECT max(id) FROM article").scalar() or 0
         for number, row in enumerate(rows, 1):
             row["id"] = last + number
-        connection.execute(sa.insert(table), rows)
+        connection.execute(_ADD, rows)
         return [row["id"] for row in rows]
     found = connection.execute(sa.insert(table).returning(table.c.id, sort_by_parameter_order=True), rows)
     return [ArticleId(identity) for (identity,) in found]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from aggregator.model import Feed, FeedState, Validators
 from aggregator.store.schema import feed as table
@@ -44,16 +44,19 @@ def save(connection: sa.Connection, feed: Feed, state: FeedState) -> None:
 def save_all(connection: sa.Connection, states: Sequence[tuple[Feed, FeedState]]) -> None:
     """As `save`, for many feeds in one statement."""
     if states:
-        connection.execute(_UPSERT[connection.dialect.name], [_row(feed, state) for feed, state in states])
+        connection.execute(_upsert(connection.dialect.name), [_row(feed, state) for feed, state in states])
 
 
-def _upsert(insert: Any) -> Any:
+@cache
+def _upsert(dialect: str) -> Any:
+    insert: Any
+    if dialect == "sqlite":
+        from sqlalchemy.dialects.sqlite import insert
+    else:
+        from sqlalchemy.dialects.postgresql import insert  # imports much that SQLite has no use for
     statement = insert(table)
     columns = {column.name: statement.excluded[column.name] for column in table.c if column.name != "id"}
     return statement.on_conflict_do_update(index_elements=[table.c.id], set_=columns)
-
-
-_UPSERT = {"sqlite": _upsert(sqlite.insert), "postgresql": _upsert(postgresql.insert)}
 
 
 def _row(feed: Feed, state: FeedState) -> dict[str, Any]:

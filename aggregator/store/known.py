@@ -27,7 +27,7 @@ CHUNK = 500
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """Under what a feed's arrivals may be known: GUIDs in this feed, canonical addresses, content keys."""
+    """Under what a feed's arrivals may be known: GUIDs in this feed, canonical addresses, content keys (of each)."""
 
     feed: str
     guids: tuple[str, ...]

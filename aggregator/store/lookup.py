@@ -20,8 +20,8 @@ from aggregator import terms
 from aggregator.query import Node
 from aggregator.store import paging
 from aggregator.store.paging import Asked, Found, Hit
-from aggregator.store.plan import CANDIDATES, Look, Plan, compiled, looking
-from aggregator.store.ranking import Fts5
+from aggregator.store.plan import Look, Plan, compiled, looking
+from aggregator.store.ranking import CANDIDATES, Fts5
 
 SCHEMA = "0003"
 """The migration whose tables this module reads; a test holds it against `schema.HEAD`."""

@@ -18,8 +18,6 @@ from aggregator import terms
 from aggregator.query import And, Field, Node, Not, Or, Since, Text, Until, mapped, texts
 from aggregator.store.ranking import Leaf
 
-CANDIDATES = 500
-"""Texts looked at for an exact count unless told otherwise: 5 microseconds each, 20 if traditional."""
 MOST_WORDS = 300
 """Words of the vocabulary in one expression; a needle inside more of them is frequent and found by looking."""
 SCAN = 5_000

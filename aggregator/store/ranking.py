@@ -22,6 +22,8 @@ K1 = 1.2
 B = 0.75
 TITLE_WEIGHT = 3
 RESCORED = 100
+CANDIDATES = 500
+"""Texts looked at for an exact count unless told otherwise: 5 microseconds each, 20 if traditional."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 
 import sqlalchemy as sa
 
-from aggregator.store import search, search_postgres
+from aggregator.store import search, search_postgres, tidy
 from aggregator.store.search import BATCH, NEW
 
 Writing = Callable[[], AbstractContextManager[sa.Connection]]
@@ -88,11 +88,7 @@ def _merged(connection: sa.Connection) -> bool:
     """Merge a part of the new index, which makes it smaller and quicker; False when there is nothing left to merge."""
     if connection.dialect.name != "sqlite" or search.rebuilt_up_to(connection) is None:
         return False
-    changes = "SELECT total_changes()"
-    before = connection.exec_driver_sql(changes).scalar_one()
-    connection.exec_driver_sql(f"INSERT INTO {NEW}({NEW}, rank) VALUES('merge', ?)", (-MERGE,))
-    # "if the value of total_changes() increases by less than 2, the merge had no effect" (sqlite.org/fts5.html)
-    return bool(connection.exec_driver_sql(changes).scalar_one() - before > 1)
+    return tidy.merge(connection, NEW, -MERGE)
 
 
 def _finish(connection: sa.Connection) -> None:

@@ -18,16 +18,18 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
 from aggregator import terms
-from aggregator.query import Node
-from aggregator.store import lookup, search_postgres
-from aggregator.store.paging import Found, Hit
-from aggregator.store.plan import CANDIDATES
-from aggregator.store.ranking import varint
+from aggregator.store.ranking import CANDIDATES, varint
+
+if TYPE_CHECKING:
+    from aggregator.query import Node
+    from aggregator.store.paging import Found, Hit
+
+# What asks the index, and what knows PostgreSQL, is imported where it is called: a poll needs neither.
 
 DDL = (
     "CREATE VIRTUAL TABLE article_fts USING fts5(terms, content='', detail=none, tokenize='ascii')",
@@ -55,7 +57,7 @@ BATCH = 500
 def allocate(connection: sa.Connection, seconds: Sequence[int]) -> list[int]:
     """Free docids for articles dated `seconds` after 2000-01-01 UTC, all to be stored in this transaction."""
     slots = [moment // SLOT for moment in seconds]
-    taken = set(connection.scalars(_TAKEN, {"docids": slots}))
+    taken = _taken(connection, slots)
     given: dict[int, int] = {}
     for place in sorted(range(len(seconds)), key=seconds.__getitem__):
         slot = slots[place]
@@ -68,7 +70,7 @@ def _free(connection: sa.Connection, slot: int, taken: set[int]) -> int:
     """The first number after `slot`, which is taken, that no article has; runs of taken ones are jumped over."""
 
     def is_taken(number: int) -> bool:
-        return number in taken or connection.scalar(_TAKEN, {"docids": [number]}) is not None
+        return number in taken or bool(_taken(connection, [number]))
 
     start, docid = _run(connection, slot) or (slot, slot + 1)
     while is_taken(docid):
@@ -77,6 +79,14 @@ def _free(connection: sa.Connection, slot: int, taken: set[int]) -> int:
     connection.execute(_FORGET_RUNS, {"start": start, "end": docid})
     connection.execute(_REMEMBER_RUN, {"start": start, "end": docid + 1})
     return docid
+
+
+def _taken(connection: sa.Connection, docids: Sequence[int]) -> set[int]:
+    """Those of the docids that an article has."""
+    if connection.dialect.name == "postgresql":
+        return set(connection.scalars(_TAKEN, {"docids": docids}))
+    among = "SELECT docid FROM article WHERE docid IN (SELECT value FROM json_each(?))"
+    return set(connection.exec_driver_sql(among, (json.dumps(docids),)).scalars())
 
 
 def _run(connection: sa.Connection, slot: int) -> tuple[int, int] | None:
@@ -94,15 +104,16 @@ _REMEMBER_RUN = sa.text("INSERT INTO article_slot(home, next) VALUES(:start, :en
 def index(connection: sa.Connection, docs: Iterable[tuple[int, str, str]]) -> int:
     """Enter documents (docid, title, text) that are not in the index; how many."""
     if connection.dialect.name == "postgresql":
+        from aggregator.store import search_postgres
+
         return search_postgres.index(connection, docs)
     count = 0
     remaining = iter(docs)
     while batch := list(islice(remaining, BATCH)):
-        rows, vocabulary = _entries(batch)
-        for name, some in _indexes(connection, rows):
+        entries = _Entries(batch)
+        for name, some in _indexes(connection, entries.rows):
             connection.exec_driver_sql(f"INSERT INTO {name}(rowid, terms) VALUES(?, ?)", some)
-        _mark_traditional(connection, batch)
-        _learn(connection, vocabulary)
+        entries.note(connection)
         count += len(batch)
     return count
 
@@ -110,9 +121,11 @@ def index(connection: sa.Connection, docs: Iterable[tuple[int, str, str]]) -> in
 def unindex(connection: sa.Connection, docs: Iterable[tuple[int, str, str]]) -> None:
     """Take documents out; title and text must be those that were entered (the index keeps no content)."""
     if connection.dialect.name == "postgresql":
+        from aggregator.store import search_postgres
+
         search_postgres.unindex(connection, docs)
         return
-    rows = [(docid, " ".join(terms.entered(title, text))) for docid, title, text in docs]
+    rows = [(docid, terms.entry(title, text).terms) for docid, title, text in docs]
     for name, some in _indexes(connection, rows):
         connection.exec_driver_sql(f"INSERT INTO {name}({name}, rowid, terms) VALUES('delete', ?, ?)", some)
     if rows:
@@ -150,32 +163,38 @@ def rebuilt_up_to(connection: sa.Connection) -> int | None:
 
 def enter_anew(connection: sa.Connection, docs: Sequence[tuple[int, str, str]], after: int) -> None:
     """Enter articles, the next ones after a docid, in the index being built, and in what goes with both."""
-    rows, vocabulary = _entries(docs)
-    connection.exec_driver_sql(f"INSERT INTO {NEW}(rowid, terms) VALUES(?, ?)", rows)
+    entries = _Entries(docs)
+    connection.exec_driver_sql(f"INSERT INTO {NEW}(rowid, terms) VALUES(?, ?)", entries.rows)
     connection.exec_driver_sql("DELETE FROM article_traditional WHERE docid > ? AND docid <= ?", (after, docs[-1][0]))
-    _mark_traditional(connection, docs)
-    _learn(connection, vocabulary)
+    entries.note(connection)
 
 
-def _entries(docs: Sequence[tuple[int, str, str]]) -> tuple[list[tuple[int, str]], set[str]]:
-    """The documents' rows in the index, and their words."""
-    rows, vocabulary = [], set[str]()
-    for docid, title, text in docs:
-        found, words = terms.entered_words(title, text)
-        vocabulary |= words
-        rows.append((docid, " ".join(found)))
-    return rows, vocabulary
+class _Entries:
+    """What the index and what belongs to it hold of some documents: rows of terms, words, and which are traditional."""
 
+    def __init__(self, docs: Sequence[tuple[int, str, str]]) -> None:
+        self.rows: list[tuple[int, str]] = []
+        self.words: set[str] = set()
+        self.traditional: list[tuple[int]] = []
+        for docid, title, text in docs:
+            found = terms.entry(title, text)
+            self.rows.append((docid, found.terms))
+            self.words |= found.words
+            if found.traditional:
+                self.traditional.append((docid,))
 
-def _mark_traditional(connection: sa.Connection, docs: Sequence[tuple[int, str, str]]) -> None:
-    traditional = [(docid,) for docid, title, text in docs if terms.is_traditional(title, text)]
-    if traditional:
-        connection.exec_driver_sql("INSERT INTO article_traditional(docid) VALUES(?)", traditional)
+    def note(self, connection: sa.Connection) -> None:
+        """Enter what goes beside the terms."""
+        if self.traditional:
+            connection.exec_driver_sql("INSERT INTO article_traditional(docid) VALUES(?)", self.traditional)
+        _learn(connection, self.words)
 
 
 def optimize(connection: sa.Connection) -> None:
     """Merge the index into one piece: a sixth smaller, and quicker to ask."""
     if connection.dialect.name == "postgresql":
+        from aggregator.store import search_postgres
+
         search_postgres.optimize(connection)
         return
     connection.exec_driver_sql("INSERT INTO article_fts(article_fts) VALUES('optimize')")
@@ -184,6 +203,8 @@ def optimize(connection: sa.Connection) -> None:
 def verify(connection: sa.Connection) -> list[str]:
     """What is wrong with the index, as sentences; it reads every text."""
     if connection.dialect.name == "postgresql":
+        from aggregator.store import search_postgres
+
         return _findings(connection, "SELECT docid FROM article_fts", search_postgres.stale)
     try:
         for name in ("article_fts", "article_word_fts"):
@@ -234,9 +255,13 @@ def find(
 ) -> Found:
     """The articles that a query finds; see `lookup.find`, which this hands SQLite's own connection."""
     if connection.dialect.name == "postgresql":
+        from aggregator.store import search_postgres
+
         return search_postgres.find(
             connection, query, limit=limit, offset=offset, rank=rank, candidates=candidates, count=count
         )
+    from aggregator.store import lookup
+
     raw: Any = connection.connection.driver_connection
     return lookup.find(raw, query, limit=limit, offset=offset, rank=rank, candidates=candidates, count=count)
 
@@ -249,6 +274,10 @@ def saved(connection: sa.Connection) -> dict[str, str]:
 def hits(connection: sa.Connection, ids: Sequence[int]) -> list[Hit]:
     """The articles with these ids, in this order; see `lookup.hits`."""
     if connection.dialect.name == "postgresql":
+        from aggregator.store import search_postgres
+
         return search_postgres.hits(connection, ids)
+    from aggregator.store import lookup
+
     raw: Any = connection.connection.driver_connection
     return lookup.hits(raw, ids)

@@ -21,8 +21,8 @@ from aggregator import terms
 from aggregator.query import Node
 from aggregator.store import paging, plan_postgres
 from aggregator.store.paging import Asked, Found, Hit
-from aggregator.store.plan import CANDIDATES
 from aggregator.store.plan_postgres import PostgresPlan, grams
+from aggregator.store.ranking import CANDIDATES
 
 BATCH = 500
 ROOM = 900_000
@@ -39,8 +39,9 @@ def index(connection: sa.Connection, docs: Iterable[tuple[int, str, str]]) -> in
     while batch := list(islice(remaining, BATCH)):
         rows, large, vocabulary = [], [], set[str]()
         for docid, title, text in batch:
-            found, words = terms.entered_words(title, text)
-            vocabulary |= words
+            entry = terms.entry(title, text)
+            found = entry.listed
+            vocabulary |= entry.words
             kept = _fitting(found)
             if len(kept) < len(found):
                 large.append((docid,))
@@ -66,7 +67,7 @@ def _folded(raw: str, folded: str) -> str | None:
     return None if raw.encode().lower().decode() == folded else folded
 
 
-def _fitting(found: set[str]) -> list[str]:
+def _fitting(found: list[str]) -> list[str]:
     kept = sorted(found)
     if sum(len(term) for term in kept) * 4 < ROOM:
         return kept

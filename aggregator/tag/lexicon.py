@@ -14,8 +14,8 @@ import ahocorasick_rs
 
 from aggregator.catalogue import Agreement, Catalogue, Clause, spelled
 from aggregator.cue import Cue, Group, endings
+from aggregator.tag import taiwan
 from aggregator.tag.view import normal
-from aggregator.text import in_taiwan
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,9 +141,8 @@ class Lexicon:
     def _regional(self) -> dict[str, str]:
         """Give every word the bits of its form in Taiwan too; the forms that differ, by the word."""
         words = [word for word in {**self._bits.masks, **dict.fromkeys(self._blocks)} if not word.isascii()]
-        forms = {
-            word: form for word, put in zip(words, in_taiwan(words), strict=True) if (form := normal(put)) != word
-        }
+        self.chinese = tuple(words)
+        forms = {word: form for word, form in taiwan.put(words).items() if form != word}
         for word in words:
             if (form := _TAIWAN.sub(lambda m: _SAID[m.group()], forms.get(word, word))) != word:
                 forms[word] = form

@@ -71,7 +71,7 @@ def normal(words: str) -> str:
     >>> normal("Carbon-Free  電力")
     'carbon free 电力'
     """
-    return re.sub(r"\s+", " ", words.translate(_READING)).strip()
+    return " ".join(words.translate(_READING).split())
 
 
 def view(text: str) -> View:
