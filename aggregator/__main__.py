@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import sys
+
+from aggregator import ending
+
 
 def main() -> None:
     """Run the command line."""
-    from aggregator.cli import main as cli_main
-
+    try:
+        if sys.argv[-1] == "run":  # most likely the daemon, which ends well whenever it is told to
+            ending.listen()
+        from aggregator.cli import main as cli_main
+    except BaseException as error:  # noqa: BLE001 - an import that is broken off may raise anything
+        sys.exit(ending.status(error))
     cli_main()
 
 

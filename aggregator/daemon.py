@@ -18,7 +18,6 @@ whole program anew in its own place when a job hangs and cannot be cut.
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import threading
 import time
@@ -26,11 +25,23 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from types import FrameType
 from typing import Any
 from urllib.parse import urlencode
 
-from aggregator import alerts, delivery, health, listener, log, memory, notify, opt_out, pipeline, telling, turn
+from aggregator import (
+    alerts,
+    delivery,
+    ending,
+    health,
+    listener,
+    log,
+    memory,
+    notify,
+    opt_out,
+    pipeline,
+    telling,
+    turn,
+)
 from aggregator.app import App
 from aggregator.errors import AggregatorError, ArchiveBusy, ArchiveFull, UsageError
 from aggregator.jobs import Job, Runner
@@ -246,7 +257,7 @@ def run(app: App) -> None:
         memory.give_back()  # what reading the agreements took
         daemon.metrics.started.set_to_current_time()
         stack.enter_context(listener.listening(settings.listen, routes(daemon, runners)))
-        _on_signals(daemon)
+        ending.hand_over(daemon.stop.set, daemon.reload)
         say_start(daemon)
         scheduler = _scheduler(daemon, runners)
         scheduler.start()
@@ -336,24 +347,11 @@ def _start_anew(why: str) -> None:
 def _shut(scheduler: Any, runners: Sequence[Runner]) -> None:
     """Let the running job commit; after GRACE give up on it (SQLite rolls its transaction back)."""
     deadline = time.monotonic() + GRACE
-    ending = threading.Thread(target=lambda: scheduler.shutdown(wait=False), daemon=True)
-    ending.start()
-    ending.join(1)
+    closing = threading.Thread(target=lambda: scheduler.shutdown(wait=False), daemon=True)
+    closing.start()
+    closing.join(1)
     for runner in runners:
         runner.wait(max(deadline - time.monotonic(), 0))
-
-
-def _on_signals(daemon: Daemon) -> None:
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        daemon.stop.set()
-
-    def reload(_number: int, _frame: FrameType | None) -> None:
-        threading.Thread(target=daemon.reload, daemon=True).start()
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
-    if hasattr(signal, "SIGHUP"):
-        signal.signal(signal.SIGHUP, reload)
 
 
 def routes(daemon: Daemon, runners: Sequence[Runner]) -> listener.Routes:

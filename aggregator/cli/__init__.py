@@ -13,13 +13,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from aggregator import ending
 from aggregator.errors import AggregatorError, QueryError
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
-
-INTERRUPTED = 130
-"""As a shell says it of Ctrl-C: 128 and the signal's number."""
 
 COMMANDS: dict[str, tuple[str, str]] = {
     # name: (module:attribute, one line of help)
@@ -110,6 +108,8 @@ def cli(ctx: click.Context, /, archive: str | None, feeds: str | None, log_forma
     """Monitor the news: which clause of an agreement the press talks about, in whose words, and who copied whom."""
     from aggregator.app import App
 
+    if ctx.invoked_subcommand != "run":
+        ending.forget()
     if no_pager:
         os.environ["PAGER"] = ""
     ctx.obj = App(archive_url=archive, feeds_file=feeds, log_format=log_format)
@@ -130,7 +130,7 @@ def _status(args: list[str] | None) -> int:  # noqa: PLR0911 - a table of what c
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else 1
     except (click.Abort, KeyboardInterrupt):
-        return INTERRUPTED
+        return ending.status(KeyboardInterrupt())
     except click.ClickException as error:
         _say_usage(error)
         return 2 if isinstance(error, click.UsageError) else 1
