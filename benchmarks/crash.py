@@ -48,9 +48,9 @@ MODES = {
     "enospc": Mode(20, 2, ("--tmax", "6", "--nfeeds", "1")),
     "eio": Mode(20, 2, ("--tmax", "6", "--nfeeds", "1")),
     "full": Mode(20, 2, ()),
-    "sigterm": Mode(20, 4, ("--tmin", "2", "--tmax", "7")),
+    "sigterm": Mode(20, 4, ("--tmin", "1", "--tmax", "7", "--okrc", "0")),
     "twins": Mode(20, 3, ("--tmin", "3", "--tmax", "6")),
-    "locked": Mode(20, 2, ("--tmin", "1", "--tmax", "3")),
+    "locked": Mode(20, 2, ("--tmin", "1", "--tmax", "3", "--okrc", "0")),
     "clock": Mode(20, 3, ("--tmin", "3", "--tmax", "6")),
 }
 
@@ -162,6 +162,10 @@ FITTING = {
     # Late enough to have written; a full disk after the start, too.
     "time.sleep(RND.uniform(.3,1))": "time.sleep(RND.uniform(1.5,3))",
     "RND.uniform(.5,o.tmax)": "RND.uniform(o.tmin,o.tmax)",
+    # A wrong exit status says why.
+    "bad('I8-rc',round=i,rc=pr.returncode)": (
+        "bad('I8-rc',round=i,rc=pr.returncode,err=open(work+'/err.log','rb').read()[-300:].decode('utf8','replace'))"
+    ),
     # What the works found, and the program's own check, at the end.
     "cur=check(db,True,'final')": "ours(db); cur=check(db,True,'final')",
     "p.add_argument('-v',action='store_true')": (
