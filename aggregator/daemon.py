@@ -126,7 +126,7 @@ class Daemon:
         self.cut_delivery = stopped
         desk = self.mailing()
         done = delivery.deliver(desk, desk.clock())
-        for note in done.notes:
+        for note in (*done.mended, *done.notes):
             log.warning("mail", note=note)
         if done.written or done.outcomes:
             log.info("digests", written=done.written, sent=done.count("sent"), tried=len(done.outcomes))
