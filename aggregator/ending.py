@@ -130,6 +130,10 @@ def _aside(reload: Callable[[], None]) -> None:
 
 def _end_after(seconds: float) -> None:
     time.sleep(seconds)
+    if os.environ.get("AGGREGATOR_DEBUG"):  # say where it hangs
+        import faulthandler
+
+        faulthandler.dump_traceback(all_threads=True)
     with suppress(OSError):
         os.write(2, _CUT)
     os._exit(0)
