@@ -88,6 +88,14 @@ def delivered():
     return found
 
 
+def covered(address, token):
+    with contextlib.closing(sqlite3.connect(db)) as connection:
+        return connection.execute(
+            "SELECT count(*) FROM digest_article JOIN digest ON digest.id = digest_id JOIN article ON article.id = article_id"
+            " WHERE digest.state = 'sent' AND digest.address = ? AND article.title LIKE ?", (address, f'%{token}%')
+        ).fetchone()[0]
+
+
 def rounds(path):
     try:
         return len(open(os.path.dirname(path) + '/rounds').readlines())
@@ -168,6 +176,11 @@ FITTING = {
     # Late enough to have written; a full disk after the start, too.
     "time.sleep(RND.uniform(.3,1))": "time.sleep(RND.uniform(1.5,3))",
     "RND.uniform(.5,o.tmax)": "RND.uniform(o.tmin,o.tmax)",
+    # Under a clock of 1970 no date in a feed is plausible: what came together may be one story, of which a digest names
+    # one article and counts the others.
+    "miss=[t for t in cur if (s,t) not in by]": (
+        "miss=[t for t in cur if (s,t) not in by and not (o.mode=='clock' and covered(s,t))]"
+    ),
     # A wrong exit status says why.
     "bad('I8-rc',round=i,rc=pr.returncode)": (
         "bad('I8-rc',round=i,rc=pr.returncode,err=open(work+'/err.log','rb').read()[-300:].decode('utf8','replace'))"
