@@ -38,6 +38,7 @@ SAME_TEXT, SAID = 6.0, 12.0
 """Scores of reprints, and of what an analyst put together."""
 ONE_STORY, TWO_STORIES, NOT_A_REPRINT = "one story", "two stories", "not a reprint"
 """What an analyst may say of two articles."""
+_NOWHERE: tuple[int | None, int | None] = (None, None)
 AHEAD = timedelta(hours=24)
 """A date further in the future than this is a mistake; first seen counts instead."""
 
@@ -216,34 +217,43 @@ def _less_conflicts(
 
 
 def settle(connection: sa.Connection, ids: Collection[int]) -> None:
-    """Place these articles and all that their links reach."""
-    before = relations.placed(connection, ids)
-    together = relations.in_stories(connection, {s for s, _ in before.values() if s is not None})
-    near, kept = _looked_at(ids, together.values())
-    scores = relations.scores_around(connection, near, groups.JOINS)
-    near |= {member for pair in scores for member in pair}
-    likenesses = relations.copies_around(connection, near)
-    members = near | {member for pair in likenesses for member in pair}
-    words = relations.verdicts(connection, members)
-    original = _originals(connection, members, likenesses, words)
-    clusters = groups.clusters(
-        near,
-        scores,
-        together={*words[ONE_STORY], *_near_copies(original, likenesses, scores), *kept} - words[TWO_STORIES],
-        apart=words[TWO_STORIES],
-    )
-    share = {pair: likeness.share for pair, likeness in likenesses.items()}
-    stories.place(connection, clusters, original, share, scores)
+    """Place these articles and all whose place hangs on theirs."""
+    revised = relations.reprinting(connection, ids)
+    original, likenesses = _originals(connection, {*ids, *revised})
+    before = relations.placed(connection, original)
+    changed = {*ids, *(one for one, of in original.items() if before.get(one, _NOWHERE)[1] != of)}
+    known = {before[one][0] for one in changed & before.keys()}
+    wanted, kept = _looked_at(connection, changed, known)
+    notes = _Notes(connection, original, kept)
+    linkage = groups.Linkage(notes.of, relations.MOST_LINKED + relations.NEIGHBOURS * len(ids))
+    clusters: list[list[int]] = []
+    done: set[int] = set()
+    while wanted:
+        linkage.look_around(wanted)
+        fresh: set[int] = set()
+        for one in sorted(wanted):
+            if one not in done | fresh:
+                clusters.append(linkage.cluster(one))
+                fresh.update(clusters[-1])
+        done |= fresh
+        held = {story_id for story_id, _ in relations.placed(connection, fresh).values()} - known
+        known |= held
+        wanted = set() if linkage.is_full else _looked_at(connection, (), held)[0] - done
+    share = {pair: likeness.share for pair, likeness in (notes.likenesses | likenesses).items()}
+    members = {one for cluster in clusters for one in cluster}
+    stories.place(connection, clusters, notes.originals_of(members) | original, share, notes.scores)
 
 
-def _looked_at(ids: Collection[int], of: Iterable[Collection[int]]) -> tuple[set[int], set[Pair]]:
-    """These articles and those of their stories; of a story beyond MOST_LINKED the latest, which stay together.
+def _looked_at(
+    connection: sa.Connection, ids: Collection[int], of: Collection[int | None]
+) -> tuple[set[int], set[Pair]]:
+    """These articles and those of these stories; of a story beyond MOST_LINKED the latest, which stay together.
 
     Of a text that hundreds repeat each further copy would else have all of them read again.
     """
     near: set[int] = set(ids)
     kept: set[Pair] = set()
-    for members in of:
+    for members in relations.in_stories(connection, [one for one in of if one is not None]).values():
         latest = sorted(members)[-relations.MOST_LINKED :]
         if len(latest) < len(members):
             kept |= {(latest[0], other) for other in latest[1:]}
@@ -251,23 +261,45 @@ def _looked_at(ids: Collection[int], of: Iterable[Collection[int]]) -> tuple[set
     return near, kept
 
 
-def _originals(
-    connection: sa.Connection,
-    members: Collection[int],
-    likenesses: Mapping[Pair, Likeness],
-    words: Mapping[str, Collection[Pair]],
-) -> dict[int, int | None]:
+def _originals(connection: sa.Connection, ids: Collection[int]) -> tuple[dict[int, int | None], dict[Pair, Likeness]]:
+    """The originals of these articles and of all that are linked with them as copies, and these links."""
+    likenesses = relations.copies_around(connection, ids)
     concerned = {member for pair in likenesses for member in pair}
     copies = relations.copies(connection, concerned)
     linked = {pair: likeness for pair, likeness in likenesses.items() if pair[0] in copies and pair[1] in copies}
-    return dict.fromkeys(members) | groups.originals(copies, linked, words[NOT_A_REPRINT])
+    words = relations.verdicts(connection, concerned)
+    return dict.fromkeys(ids) | groups.originals(copies, linked, words[NOT_A_REPRINT]), likenesses
 
 
-def _near_copies(
-    original: Mapping[int, int | None], likenesses: Mapping[Pair, Likeness], scores: Mapping[Pair, float]
-) -> set[Pair]:
-    """Reprints within a story's days: linked, and found to have one original."""
-    return {(a, b) for a, b in likenesses.keys() & scores.keys() if (original.get(a) or a) == (original.get(b) or b)}
+class _Notes:
+    """Reads what is noted of articles for their stories, and remembers it."""
+
+    def __init__(self, connection: sa.Connection, original: Mapping[int, int | None], kept: Collection[Pair]) -> None:
+        self._connection = connection
+        self._original = dict(original)
+        self._kept = kept
+        self.scores: dict[Pair, float] = {}
+        self.likenesses: dict[Pair, Likeness] = {}
+
+    def of(self, ids: Collection[int]) -> groups.Noted:
+        """Scores, reprints within a story's days (linked as both, with one original), and what analysts said."""
+        scores = relations.scores_of(self._connection, ids)
+        likenesses = relations.likenesses_of(self._connection, ids)
+        words = relations.verdicts(self._connection, ids)
+        self.scores |= scores
+        self.likenesses |= likenesses
+        linked = likenesses.keys() & scores.keys()
+        original = self.originals_of({one for pair in linked for one in pair})
+        copies = {(a, b) for a, b in linked if (original[a] or a) == (original[b] or b)}
+        together = {*words[ONE_STORY], *copies, *self._kept} - words[TWO_STORIES]
+        return groups.Noted(scores, together, words[TWO_STORIES])
+
+    def originals_of(self, ids: Collection[int]) -> dict[int, int | None]:
+        """The originals of these articles, as they are now."""
+        unknown = [one for one in ids if one not in self._original]
+        placed = relations.placed(self._connection, unknown)
+        self._original |= {one: placed.get(one, _NOWHERE)[1] for one in unknown}
+        return {one: self._original[one] for one in ids}
 
 
 # --- what analysts say ------------------------------------------------------------------------------------------

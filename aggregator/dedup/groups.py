@@ -6,9 +6,8 @@ plays no part.
 
 from __future__ import annotations
 
-import heapq
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -21,6 +20,8 @@ JOINS = -1.05
 """Two stories become one when their articles attract each other by more than this on average, in log odds."""
 STRANGERS = -1.85
 """What counts for two articles of which nothing was noted."""
+AT_ONCE = 6
+"""Neighbours of one article that are read together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,65 +129,124 @@ class _Forest:
         return list(found.values())
 
 
-def clusters(
-    members: Collection[int],
-    scores: Mapping[Pair, float],
-    together: Collection[Pair] = (),
-    apart: Collection[Pair] = (),
-) -> list[list[int]]:
-    """Stories: the closest two become one, again and again, while their articles attract each other on average
-    (average linkage, which a few accidental likenesses do not chain together as single linkage would).
-
-    `together` and `apart` are an analyst's word, and `together` is also said of reprints.
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """What is noted of some articles: every score of a pair with one of them, which pairs are one story by an
+    analyst's word or as reprints, and which an analyst keeps apart.
     """
-    state = _Linkage(members, scores, apart)
-    for a, b in sorted(together):
-        state.join_by_word(a, b)
-    state.run()
-    return state.groups()
+
+    scores: Mapping[Pair, float]
+    together: Collection[Pair] = ()
+    apart: Collection[Pair] = ()
 
 
-class _Linkage:
-    """Clusters with, for each neighbouring two, the sum of the scores noted between them and how many those are."""
+class Linkage:
+    """Stories by average linkage: the closest two become one, again and again, while their articles attract each
+    other on average. A few accidental likenesses do not chain articles together, as in single linkage they would.
 
-    def __init__(self, members: Collection[int], scores: Mapping[Pair, float], apart: Collection[Pair]) -> None:
-        self._of = {member: [member] for member in sorted(members)}
-        self._where = {member: member for member in members}
+    Only what decides is read. Two clusters that are each other's closest are joined sooner or later, whatever happens
+    elsewhere (average linkage is reducible), so it is enough to walk from an article to the closest one, and on to
+    the closest of that, until two are each other's closest (the nearest-neighbour chain; Murtagh, 1983). What comes
+    out is what all links of the archive together would give, and the order of arrival plays no part.
+    """
+
+    def __init__(self, read: Callable[[Collection[int]], Noted], most: int) -> None:
+        """`read` gives what is noted of articles. When `most` articles have been read, further neighbours are left out."""
+        self._read = read
+        self._most = most
+        self._where: dict[int, int] = {}
+        self._of: dict[int, list[int]] = {}
         self._near: dict[int, dict[int, tuple[float, int]]] = defaultdict(dict)
         self._apart: dict[int, set[int]] = defaultdict(set)
-        for (a, b), score in scores.items():
-            if a in self._of and b in self._of:
-                self._near[a][b] = self._near[b][a] = (score, 1)
-        for a, b in apart:
-            if a in self._of and b in self._of:
-                self._apart[a].add(b)
-                self._apart[b].add(a)
+        self._noted: set[Pair] = set()
 
-    def join_by_word(self, a: int, b: int) -> None:
-        if a in self._where and b in self._where and (one := self._where[a]) != (other := self._where[b]):
-            self._merge(min(one, other), max(one, other))
+    @property
+    def is_full(self) -> bool:
+        """Whether as many articles have been read as may be."""
+        return len(self._where) >= self._most
 
-    def run(self) -> None:
-        heap = [entry for one, near in self._near.items() for entry in self._offers(one, (o for o in near if one < o))]
-        heapq.heapify(heap)
-        while heap:
-            score, one, other = heapq.heappop(heap)
-            if other in self._near.get(one, ()) and self._average(one, other) == -score:
-                self._merge(one, other)
-                for entry in self._offers(one, self._near[one]):
-                    heapq.heappush(heap, entry)
+    def look_around(self, members: Iterable[int]) -> None:
+        """Read these articles and their closest neighbours at once, which `cluster` would do one by one."""
+        self._learn(sorted(members))
+        near = (self._unknown(self._where[one])[:AT_ONCE] for one in sorted(members))
+        self._learn_if_room([other for found in near for other in found])
 
-    def _offers(self, one: int, others: Iterable[int]) -> Iterator[tuple[float, int, int]]:
-        """Those of the others that may join it, the closest least."""
-        for other in others:
-            average = self._average(one, other)
-            if average > JOINS and other not in self._apart.get(one, ()):
-                yield -average, min(one, other), max(one, other)
+    def cluster(self, member: int) -> list[int]:
+        """All articles of this one's story, itself among them, ascending."""
+        self._learn([member])
+        chain = [self._where[member]]
+        while (closest := self._closest(chain[-1])) is not None:
+            if len(chain) == 1 or chain[-2] != closest:
+                chain.append(closest)
+            else:
+                self._merge(min(chain[-2:]), max(chain[-2:]))
+                del chain[-2:]
+            if not chain or any(one not in self._of for one in chain):
+                chain = [self._where[member]]
+        return sorted(self._of[self._where[member]])
+
+    def _closest(self, one: int) -> int | None:
+        """The cluster that attracts this one most, if that is enough to join it.
+
+        What an unread article is one story with in any case can only make its average less, so that no more of the
+        neighbours are read than could be the closest.
+        """
+        while True:
+            apart = self._apart.get(one, ())
+            offers = ((self._average(one, other), -other) for other in self._near[one] if other not in apart)
+            average, other = max(offers, default=(JOINS, 0))
+            if average <= JOINS:
+                return None
+            if -other in self._where:
+                return -other
+            self._learn_if_room(self._unknown(one)[:AT_ONCE])
+            one = self._where[one]
+
+    def _unknown(self, one: int) -> list[int]:
+        """Unread neighbours that may join it, the closest first."""
+        averages = ((-self._average(one, other), other) for other in self._near[one] if other not in self._where)
+        return [other for average, other in sorted(averages) if -average > JOINS]
 
     def _average(self, one: int, other: int) -> float:
         total, noted = self._near[one][other]
-        pairs = len(self._of[one]) * len(self._of[other])
+        pairs = len(self._of[one]) * (len(self._of[other]) if other in self._of else 1)
         return total if pairs == 1 else round((total + (pairs - noted) * STRANGERS) / pairs, 9)
+
+    def _learn_if_room(self, near: Collection[int]) -> None:
+        """Read these articles; those for which there is no room become strangers to all."""
+        unknown = [other for other in dict.fromkeys(near) if other not in self._where]
+        room = max(self._most - len(self._where), 0)
+        self._learn(unknown[:room])
+        for other in unknown[room:]:
+            for one in self._near.pop(other, {}):
+                self._near[one].pop(other, None)
+
+    def _learn(self, members: Collection[int]) -> None:
+        """Read these, and those that are one story with them in any case."""
+        wanted = [one for one in members if one not in self._where]
+        while wanted:
+            noted = self._read(wanted)
+            for one in wanted:
+                self._where[one] = one
+                self._of[one] = [one]
+            self._note(noted)
+            room = max(self._most - len(self._where), 0)
+            wanted = sorted({one for pair in noted.together for one in pair if one not in self._where})[:room]
+
+    def _note(self, noted: Noted) -> None:
+        for (a, b), score in noted.scores.items():
+            one, other = self._where.get(a, a), self._where.get(b, b)
+            if (a, b) not in self._noted and one != other:
+                total, number = self._near[one].get(other, (0.0, 0))
+                self._near[one][other] = self._near[other][one] = (total + score, number + 1)
+        self._noted.update(noted.scores)
+        for a, b in noted.apart:
+            one, other = self._where.get(a, a), self._where.get(b, b)
+            self._apart[one].add(other)
+            self._apart[other].add(one)
+        for a, b in sorted(noted.together):
+            if a in self._where and b in self._where and (one := self._where[a]) != (other := self._where[b]):
+                self._merge(min(one, other), max(one, other))
 
     def _merge(self, one: int, other: int) -> None:
         """Into `one`, the smaller; what was noted of the other's neighbours is added up."""
@@ -202,6 +262,3 @@ class _Linkage:
             self._apart[third].discard(other)
             self._apart[third].add(one)
             self._apart[one].add(third)
-
-    def groups(self) -> list[list[int]]:
-        return [sorted(members) for members in self._of.values()]

@@ -41,7 +41,7 @@ SPAN = 4 * 24 * 60
 """Minutes in a span of `story_key`."""
 MOST_LINKED = 240
 """Articles of one neighbourhood that are looked at together; beyond it lies a topic and not a story."""
-NEIGHBOURS = 3
+NEIGHBOURS = 20
 """So many more for each article that is placed."""
 MOST_PAIRS = 10_000
 """Links read in one step around some articles, more than a hundred articles and their stories have. Of a text
@@ -210,17 +210,28 @@ def copies_around(connection: sa.Connection, ids: Collection[int]) -> dict[Pair,
     return {pair: Likeness(*values) for pair, values in near.items()}
 
 
-def scores_around(connection: sa.Connection, ids: Collection[int], above: float) -> dict[Pair, float]:
-    """The story links among everything that is linked with these articles by links above this score."""
-    query = "SELECT a, b, score FROM story_link"
-    near = _around(connection, f"{query} WHERE score > {above:f}", ids)
-    members = {member for pair in near for member in pair}
-    found = {pair: score for pair, (score,) in near.items()}
-    # An article that came early may be linked with thousands that came later; a later one with a few earlier ones.
-    for a, b, score in _among(connection, query, "b", members):
-        if a in members:
-            found[a, b] = score
-    return found
+def likenesses_of(connection: sa.Connection, ids: Collection[int]) -> dict[Pair, Likeness]:
+    """All reprint links of these articles."""
+    found = _with_one_of(connection, "SELECT a, b, share, of_longer FROM reprint_link", ids)
+    return {(a, b): Likeness(*values) for a, b, *values in found}
+
+
+def scores_of(connection: sa.Connection, ids: Collection[int]) -> dict[Pair, float]:
+    """All story links of these articles."""
+    return {(a, b): score for a, b, score in _with_one_of(connection, "SELECT a, b, score FROM story_link", ids)}
+
+
+def _with_one_of(connection: sa.Connection, query: str, ids: Collection[int]) -> Iterator[Any]:
+    """The links with one of these articles, at most MOST_PAIRS to either side: the latest, which were asked for."""
+    for side, other in (("a", "b"), ("b", "a")):
+        order = f" ORDER BY {side} DESC, {other} DESC LIMIT {MOST_PAIRS}"
+        yield from islice(_among(connection, query, side, ids, order), MOST_PAIRS)
+
+
+def reprinting(connection: sa.Connection, ids: Collection[int]) -> set[int]:
+    """The articles that stand as reprints of these."""
+    query = "SELECT article_id FROM place"
+    return {identity for (identity,) in _among(connection, query, "reprint_of", ids)}
 
 
 def _around(connection: sa.Connection, query: str, ids: Collection[int]) -> dict[Pair, tuple[float, ...]]:
@@ -249,8 +260,9 @@ def _around(connection: sa.Connection, query: str, ids: Collection[int]) -> dict
 def verdicts(connection: sa.Connection, ids: Collection[int]) -> dict[str, set[Pair]]:
     """What analysts said of pairs of these articles, by kind."""
     found: dict[str, set[Pair]] = defaultdict(set)
-    for kind, a, b in _among(connection, "SELECT kind, a, b FROM relation_verdict", "a", ids):
-        found[kind].add((a, b))
+    for side in ("a", "b"):
+        for kind, a, b in _among(connection, "SELECT kind, a, b FROM relation_verdict", side, ids):
+            found[kind].add((a, b))
     return found
 
 

@@ -47,7 +47,8 @@ def place(
             rows.append({"article_id": member, "story_id": story_of[member], "reprint_of": of, "share": near})
     relations.put_places(connection, rows)
     changed = {row["story_id"] for row in rows} | {before.get(row["article_id"], _NOWHERE)[0] for row in rows}
-    _describe(connection, {one for one in changed | merged_all if one is not None}, scores)
+    within = {(a, b): score for (a, b), score in scores.items() if story_of.get(a, a) == story_of.get(b, b)}
+    _describe(connection, {one for one in changed | merged_all if one is not None}, within)
 
 
 _NOWHERE: tuple[int | None, int | None] = (None, None)
