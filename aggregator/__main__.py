@@ -13,9 +13,12 @@ def main() -> None:
         if sys.argv[-1] == "run":  # most likely the daemon, which ends well whenever it is told to
             ending.listen()
         from aggregator.cli import main as cli_main
-    except BaseException as error:  # noqa: BLE001 - an import that is broken off may raise anything
+
+        cli_main()
+    except SystemExit:
+        raise
+    except BaseException as error:  # noqa: BLE001 - what an import raises that is broken off may be anything
         sys.exit(ending.status(error))
-    cli_main()
 
 
 if __name__ == "__main__":
