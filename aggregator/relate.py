@@ -18,7 +18,7 @@ from typing import Generic, TypeVar
 
 import sqlalchemy as sa
 
-from aggregator.dedup import groups, reprint, story
+from aggregator.dedup import groups, nearby, reprint, story
 from aggregator.dedup.reprint import Fingerprint, Likeness
 from aggregator.dedup.story import Face
 from aggregator.model import Article
@@ -30,14 +30,11 @@ BATCH = 100
 """Articles related at a time."""
 FLOOR = groups.JOINS
 """Scores below are not noted: alone they join nothing."""
-MOST_CANDIDATES = 24
-"""Articles that one is compared with for stories: those that share most keys with it."""
-SHARED_KEYS = 2
-"""Keys that two articles share at least."""
 SAME_TEXT, SAID = 6.0, 12.0
 """Scores of reprints, and of what an analyst put together."""
 ONE_STORY, TWO_STORIES, NOT_A_REPRINT = "one story", "two stories", "not a reprint"
 """What an analyst may say of two articles."""
+_SILENCE: dict[str, set[Pair]] = {ONE_STORY: set(), TWO_STORIES: set(), NOT_A_REPRINT: set()}
 _NOWHERE: tuple[int | None, int | None] = (None, None)
 AHEAD = timedelta(hours=24)
 """A date further in the future than this is a mistake; first seen counts instead."""
@@ -46,8 +43,8 @@ AHEAD = timedelta(hours=24)
 def relate(connection: sa.Connection, stored: Sequence[Article], now: datetime) -> frozenset[int]:
     """Relate new and revised articles to all others, in the transaction that stores them; those that are reprints."""
     fresh = [_trace(article, now) for article in stored]
-    link(connection, fresh, {article.id: article.text for article in stored})
-    settle(connection, [one.id for one in fresh])
+    torn = link(connection, fresh, {article.id: article.text for article in stored})
+    settle(connection, {one.id for one in fresh} | torn)
     placed = relations.placed(connection, [one.id for one in fresh])
     return frozenset(identity for identity, (_, original) in placed.items() if original is not None)
 
@@ -82,18 +79,24 @@ def _trace(article: Article, now: datetime) -> Trace:
 # --- links ------------------------------------------------------------------------------------------------------
 
 
-def link(connection: sa.Connection, fresh: Sequence[Trace], texts: Mapping[int, str]) -> None:
-    """Note what the fresh texts are to all that share a key with them; what was noted of them before is forgotten."""
-    relations.forget(connection, relations.traces(connection, [one.id for one in fresh]).values())
+def link(connection: sa.Connection, fresh: Sequence[Trace], texts: Mapping[int, str]) -> set[int]:
+    """Note what the fresh texts are to all that they meet under keys; what was noted of them before is forgotten.
+
+    Gives the articles that lost a link, since fresh ones stand between them now.
+    """
+    old = relations.traces(connection, [one.id for one in fresh])
+    relations.forget(connection, old.values())
     copies, copy_keys = _copy_candidates(connection, fresh)
-    events, event_keys = _event_candidates(connection, fresh)
+    relations.put_traces(connection, fresh)
+    relations.put_keys(connection, copy_keys, fresh)
+    events, parted = _event_candidates(connection, fresh, old)
     prints = _Known({one.id: one.print for one in fresh}, partial(relations.prints, connection))
     faces = _Known({one.id: one.face for one in fresh}, partial(relations.faces, connection))
     likenesses = _likenesses(connection, copies, prints, texts)
-    scores = _scores(events | likenesses.keys(), likenesses, faces, prints)
-    relations.put_traces(connection, fresh)
-    relations.put_keys(connection, copy_keys, event_keys)
-    relations.put_links(connection, likenesses, scores)
+    scores = _scores(events.keys() | likenesses.keys(), likenesses, faces, prints)
+    torn = relations.take_back(connection, parted)
+    relations.put_links(connection, likenesses, scores, {p: n for p, n in events.items() if p not in likenesses})
+    return torn
 
 
 class _Known(Generic[Kept]):
@@ -124,35 +127,52 @@ def _copy_candidates(connection: sa.Connection, fresh: Sequence[Trace]) -> tuple
 
 
 def _event_candidates(
-    connection: sa.Connection, fresh: Sequence[Trace]
-) -> tuple[set[Pair], set[tuple[int, int, int]]]:
-    """Pairs near in time that share a key, and the keys to enter."""
-    sought: dict[int, set[int]] = defaultdict(set)
-    seeks = {one.id: one.face.seeks() for one in fresh}
-    keys = {one.id: one.face.keys() for one in fresh}
+    connection: sa.Connection, fresh: Sequence[Trace], old: Mapping[int, Trace]
+) -> tuple[dict[Pair, int], Counter[Pair]]:
+    """Pairs that meet under several keys, and under how many; pairs that do so no more under so many of theirs."""
+    keys = {one.id: (one.face.term_keys(), one.face.name_keys()) for one in fresh}
+    moments = {one.id: one.moment for one in fresh}
+    rows = relations.story_rows(
+        connection, {(key, moments[one.id]) for one in fresh for key in chain(keys[one.id][0], *keys[one.id][1])}
+    )
+    pairs: dict[Pair, int] = {}
+    terms: dict[int, list[nearby.Row]] = defaultdict(list)
+    names: dict[Pair, list[tuple[nearby.Row, nearby.Row]]] = defaultdict(list)
     for one in fresh:
-        for span in relations.spans(one.when):
-            sought[span].update(seeks[one.id], keys[one.id])
-    under = relations.under_story_keys(connection, sought)
-    pairs, enter = set(), set()
-    for one in fresh:
-        shared: Counter[int] = Counter()
-        for span in relations.spans(one.when):
-            shared.update(chain.from_iterable(under.get((span, key), ()) for key in seeks[one.id]))
-        del shared[one.id]
-        pairs |= {_pair(one.id, other) for other in _most_shared(shared)}
-        span = relations.span(one.when)
-        for key in keys[one.id]:
-            bucket = under.setdefault((span, key), [])
-            if len(bucket) < relations.STORY_BUCKET:
-                bucket.append(one.id)
-                enter.add((span, key, one.id))
-    return pairs, enter
+        moment, shared = moments[one.id], Counter[int]()
+        me = (moment, one.id)
+        for key in keys[one.id][0]:
+            row = rows[key, moment]
+            shared.update(nearby.met(me, row))
+            terms[key].append(row)
+        for own, other in set(keys[one.id][1]):
+            mine, theirs = rows[own, moment], rows[other, moment]
+            shared.update(nearby.met_across(me, mine, theirs))
+            names[own, other].append((mine, theirs))
+        pairs |= {_pair(one.id, other): number for other, number in shared.items() if number >= nearby.SHARED}
+    return pairs, _parted(fresh, old, terms, names)
 
 
-def _most_shared(shared: Mapping[int, int]) -> list[int]:
-    several = [(-number, other) for other, number in shared.items() if number >= SHARED_KEYS]
-    return [other for _, other in sorted(several)[:MOST_CANDIDATES]]
+def _parted(
+    fresh: Sequence[Trace],
+    old: Mapping[int, Trace],
+    terms: Mapping[int, Sequence[nearby.Row]],
+    names: Mapping[Pair, Sequence[tuple[nearby.Row, nearby.Row]]],
+) -> Counter[Pair]:
+    """Under how many keys pairs of other articles no longer meet. A revised article stands where it stood."""
+    stood = {(key, one.id) for one in fresh if _stays(one, old) for key in set(old[one.id].face.keys())}
+    ids = {one.id for one in fresh}
+    found: Counter[Pair] = Counter()
+    for key, rows in terms.items():
+        found.update(nearby.crowded_out(rows, {one for one in ids if (key, one) not in stood} if stood else ids))
+    for (own, _), both in names.items():
+        new = {one for one in ids if (own, one) not in stood} if stood else ids
+        found.update(nearby.crowded_out_across([mine for mine, _ in both], [theirs for _, theirs in both], new))
+    return found
+
+
+def _stays(one: Trace, old: Mapping[int, Trace]) -> bool:
+    return one.id in old and old[one.id].moment == one.moment
 
 
 def _pair(a: int, b: int) -> Pair:
@@ -278,17 +298,20 @@ class _Notes:
         self._connection = connection
         self._original = dict(original)
         self._kept = kept
+        self._has_words = relations.has_verdicts(connection)
         self.scores: dict[Pair, float] = {}
         self.likenesses: dict[Pair, Likeness] = {}
 
     def of(self, ids: Collection[int]) -> groups.Noted:
         """Scores, reprints within a story's days (linked as both, with one original), and what analysts said."""
-        scores = relations.scores_of(self._connection, ids)
-        likenesses = relations.likenesses_of(self._connection, ids)
-        words = relations.verdicts(self._connection, ids)
+        scores, always = relations.scores_of(self._connection, ids)
+        likenesses = relations.likenesses_of(
+            self._connection, {one for pair in always for one in pair}.intersection(ids)
+        )
+        words = relations.verdicts(self._connection, ids) if self._has_words else _SILENCE
         self.scores |= scores
         self.likenesses |= likenesses
-        linked = likenesses.keys() & scores.keys()
+        linked = likenesses.keys() & always
         original = self.originals_of({one for pair in linked for one in pair})
         copies = {(a, b) for a, b in linked if (original[a] or a) == (original[b] or b)}
         together = {*words[ONE_STORY], *copies, *self._kept} - words[TWO_STORIES]

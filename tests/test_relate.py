@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
+from aggregator.dedup import nearby
 from aggregator.dedup.identity import key_of
 from aggregator.model import Article
 from aggregator.relate import merge, not_a_reprint, recalculate, relate, split
@@ -270,6 +271,49 @@ def test_posts_in_two_orders_give_the_same_groups(place, shared):
         results.append(standing(archive, ids))
         archive.close()
     assert results[0] == results[1]
+
+
+WORDS = [first + second for first in "港桥塔湖谷岭滩岸渡礁" for second in "东西南北中上下前后里"]
+
+
+def crowd(number):
+    """An article of a few words that many others hold too; some report numbers, some bear a title of their own."""
+    chance = random.Random(number)
+    said = "，".join("".join(chance.sample(WORDS, 5)) for _ in range(6))
+    return article(
+        "".join(chance.sample(WORDS, 3)), f"{said}，共{chance.randint(10, 30)}处。", number * 0.6, f"社{number % 7}"
+    )
+
+
+def links_of(archive, ids):
+    """The story links by the names of articles, and under how many keys they meet."""
+    names = {identity: name for name, identity in ids.items()}
+    with archive.reading() as connection:
+        rows = connection.execute(sa.select(schema.story_link)).fetchall()
+    return {(frozenset((names[a], names[b])), score, keys) for a, b, score, keys in rows}
+
+
+def test_under_crowded_keys_the_order_plays_no_part(place, monkeypatch):
+    """Where keys hold more articles than meet under one, links and stories are those of any other order of arrival."""
+    monkeypatch.setattr(nearby, "BETWEEN", 2)
+    monkeypatch.setattr(relations, "MANY", 6)
+    results, torn = [], []
+    take_back = relations.take_back
+    monkeypatch.setattr(relations, "take_back", lambda *said: torn.append(found := take_back(*said)) or found)
+    for number in range(3):
+        archive = Archive.open(place(str(number)), write=True)
+        names = list(range(60))
+        if number:
+            random.Random(number).shuffle(names)
+        ids = {}
+        for start in range(0, len(names), (60, 7, 1)[number]):
+            part = names[start : start + (60, 7, 1)[number]]
+            ids |= store(archive, {name: crowd(name) for name in part})
+        results.append((standing(archive, ids), links_of(archive, ids)))
+        archive.close()
+    assert any(torn)
+    assert len(results[0][1]) > 60
+    assert results[0] == results[1] == results[2]
 
 
 def test_traces_of_an_earlier_version_are_made_anew(archive):

@@ -20,8 +20,10 @@ JOINS = -1.05
 """Two stories become one when their articles attract each other by more than this on average, in log odds."""
 STRANGERS = -1.85
 """What counts for two articles of which nothing was noted."""
-AT_ONCE = 6
+AT_ONCE = 12
 """Neighbours of one article that are read together."""
+_PARTS = 1_000_000
+_ENOUGH = round((JOINS - STRANGERS) * _PARTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +150,9 @@ class Linkage:
     elsewhere (average linkage is reducible), so it is enough to walk from an article to the closest one, and on to
     the closest of that, until two are each other's closest (the nearest-neighbour chain; Murtagh, 1983). What comes
     out is what all links of the archive together would give, and the order of arrival plays no part.
+
+    What is kept of two clusters is the sum of what their pairs score above strangers, in whole parts of a millionth,
+    so that no order of adding makes a difference; divided by the number of all pairs it says how close they are.
     """
 
     def __init__(self, read: Callable[[Collection[int]], Noted], most: int) -> None:
@@ -156,7 +161,7 @@ class Linkage:
         self._most = most
         self._where: dict[int, int] = {}
         self._of: dict[int, list[int]] = {}
-        self._near: dict[int, dict[int, tuple[float, int]]] = defaultdict(dict)
+        self._near: dict[int, dict[int, int]] = defaultdict(dict)
         self._apart: dict[int, set[int]] = defaultdict(set)
         self._noted: set[Pair] = set()
 
@@ -176,13 +181,14 @@ class Linkage:
         self._learn([member])
         chain = [self._where[member]]
         while (closest := self._closest(chain[-1])) is not None:
-            if len(chain) == 1 or chain[-2] != closest:
+            if any(one not in self._of for one in chain):  # what was read meanwhile has joined some of them
+                chain = [self._where[member]]
+            elif len(chain) == 1 or chain[-2] != closest:
                 chain.append(closest)
             else:
                 self._merge(min(chain[-2:]), max(chain[-2:]))
                 del chain[-2:]
-            if not chain or any(one not in self._of for one in chain):
-                chain = [self._where[member]]
+                chain = chain or [self._where[member]]
         return sorted(self._of[self._where[member]])
 
     def _closest(self, one: int) -> int | None:
@@ -192,10 +198,14 @@ class Linkage:
         neighbours are read than could be the closest.
         """
         while True:
-            apart = self._apart.get(one, ())
-            offers = ((self._average(one, other), -other) for other in self._near[one] if other not in apart)
-            average, other = max(offers, default=(JOINS, 0))
-            if average <= JOINS:
+            apart, of = self._apart.get(one, ()), self._of
+            offers = [
+                (more / len(of[other]) if other in of else float(more), -other)
+                for other, more in self._near[one].items()
+                if other not in apart
+            ]
+            more, other = max(offers, default=(0.0, 0))
+            if more <= _ENOUGH * len(of[one]):
                 return None
             if -other in self._where:
                 return -other
@@ -204,13 +214,11 @@ class Linkage:
 
     def _unknown(self, one: int) -> list[int]:
         """Unread neighbours that may join it, the closest first."""
-        averages = ((-self._average(one, other), other) for other in self._near[one] if other not in self._where)
-        return [other for average, other in sorted(averages) if -average > JOINS]
-
-    def _average(self, one: int, other: int) -> float:
-        total, noted = self._near[one][other]
-        pairs = len(self._of[one]) * (len(self._of[other]) if other in self._of else 1)
-        return total if pairs == 1 else round((total + (pairs - noted) * STRANGERS) / pairs, 9)
+        enough = _ENOUGH * len(self._of[one])
+        unread = [
+            (-more, other) for other, more in self._near[one].items() if more > enough and other not in self._where
+        ]
+        return [other for _, other in sorted(unread)]
 
     def _learn_if_room(self, near: Collection[int]) -> None:
         """Read these articles; those for which there is no room become strangers to all."""
@@ -234,11 +242,12 @@ class Linkage:
             wanted = sorted({one for pair in noted.together for one in pair if one not in self._where})[:room]
 
     def _note(self, noted: Noted) -> None:
-        for (a, b), score in noted.scores.items():
-            one, other = self._where.get(a, a), self._where.get(b, b)
-            if (a, b) not in self._noted and one != other:
-                total, number = self._near[one].get(other, (0.0, 0))
-                self._near[one][other] = self._near[other][one] = (total + score, number + 1)
+        where, near = self._where, self._near
+        for pair in noted.scores.keys() - self._noted:
+            one, other = where.get(pair[0], pair[0]), where.get(pair[1], pair[1])
+            if one != other:
+                more = round((noted.scores[pair] - STRANGERS) * _PARTS)
+                near[one][other] = near[other][one] = near[one].get(other, 0) + more
         self._noted.update(noted.scores)
         for a, b in noted.apart:
             one, other = self._where.get(a, a), self._where.get(b, b)
@@ -253,11 +262,11 @@ class Linkage:
         for member in self._of[other]:
             self._where[member] = one
         self._of[one] += self._of.pop(other)
-        for third, (total, noted) in self._near.pop(other, {}).items():
+        mine = self._near[one]
+        for third, more in self._near.pop(other, {}).items():
             self._near[third].pop(other, None)
             if third != one:
-                mine, number = self._near[one].get(third, (0.0, 0))
-                self._near[one][third] = self._near[third][one] = (mine + total, number + noted)
+                mine[third] = self._near[third][one] = mine.get(third, 0) + more
         for third in self._apart.pop(other, set()):
             self._apart[third].discard(other)
             self._apart[third].add(one)

@@ -60,6 +60,10 @@ PART = 0.6
 """A copy less than so long as the other text is an excerpt of it. Two texts of which a third holds both whole cannot
 both be longer than that, so what holds only for copies never joins the items of a round-up."""
 
+BLOCK, REACH = 1 << 16, 19
+"""Letters whose shingles are made at once (of a text of millions all at once would take 28 bytes a letter), and how many
+further ones a shingle reaches.
+"""
 VERSION = 1
 """Of what `packed` gives; goes up when fingerprints are made in another way."""
 _M1, _M2, _M3, _M4, _M5 = (U32(number) for number in (0x9E3779B1, 0x85EBCA77, 0xC2B2AE3D, 0x27D4EB2F, 0x165667B1))
@@ -161,11 +165,28 @@ def fingerprint(text: str) -> Fingerprint:
     codes = folded[letter]
     said = folding.text_of(codes)
     han = bool(np.count_nonzero(codes > 0x2E7F) * 4 >= len(codes))
-    small, large = _shingles(codes, han=han)
-    sample, whole = _sample(small)
+    sample, whole, keys = _smallest_shingles(codes, han=han)
     slots = _han_slots(said) if han else _latin_slots(text, said, letter)
     places = frozenset([slot >> 16 for slot in slots])
-    return Fingerprint(han, len(said), _keys(large, han=han), sample, whole, slots, places)
+    return Fingerprint(han, len(said), keys, sample, whole, slots, places)
+
+
+def _smallest_shingles(codes: Hashes, *, han: bool) -> tuple[Hashes, bool, tuple[int, ...]]:
+    """The sample, whether it is whole, and the keys; a long text goes block by block, each with the letters that a
+    shingle of its last letter reaches.
+    """
+    blocks = [codes[at : at + BLOCK + REACH] for at in range(0, max(len(codes) - REACH, 1), BLOCK)]
+    samples, keys, first, number = [], [], codes[:0], 0
+    for block in blocks:
+        small, large = _shingles(block, han=han)
+        small, large = (small[:BLOCK], large[:BLOCK]) if block is not blocks[-1] else (small, large)
+        first = first if number else large
+        samples.append(np.partition(small, SAMPLE)[:SAMPLE] if len(blocks) > 1 and len(small) > SAMPLE else small)
+        keys.append(
+            np.partition(large, MOST_KEYS)[:MOST_KEYS] if len(blocks) > 1 and len(large) > MOST_KEYS else large
+        )
+        number += len(large)
+    return *_sample(np.concatenate(samples)), _keys(np.concatenate(keys), first, number, han=han)
 
 
 def _shingles(codes: Hashes, *, han: bool) -> tuple[Hashes, Hashes]:
@@ -203,13 +224,13 @@ def _sample(small: Hashes) -> tuple[Hashes, bool]:
     return smallest[np.concatenate(([True], smallest[1:] != smallest[:-1]))[: len(smallest)]], whole
 
 
-def _keys(large: Hashes, *, han: bool) -> tuple[int, ...]:
+def _keys(large: Hashes, first: Hashes, number: int, *, han: bool) -> tuple[int, ...]:
+    """From the smallest of `number` hashes, and those of the first letters."""
     if not len(large):
         return ()
     unit = 100 if han else 300
-    size = min(MOST_KEYS, max(FEWEST_KEYS, len(large) // unit))
-    lead = large[: LEAD * unit // 100]
-    chosen = {*_smallest(large, size), *_smallest(lead, LEAD_KEYS)}
+    size = min(MOST_KEYS, max(FEWEST_KEYS, number // unit))
+    chosen = {*_smallest(large, size), *_smallest(first[: LEAD * unit // 100], LEAD_KEYS)}
     return tuple(sorted(key - (1 << 31) for key in chosen))
 
 

@@ -87,26 +87,26 @@ class Face:
     days: int
     names: frozenset[int]
 
-    def keys(self) -> tuple[int, ...]:
-        """Signed hashes to be found under: the weightiest terms, and pairs of names for articles in the other language."""
-        return (*self._term_keys(), *self._name_keys(han=self.han))
-
-    def seeks(self) -> tuple[int, ...]:
-        """Signed hashes under which articles that may be on the same event are found."""
-        return (*self._term_keys(), *self._name_keys(han=not self.han))
-
-    def _term_keys(self) -> list[int]:
+    def term_keys(self) -> list[int]:
+        """Signed hashes of the weightiest terms, under which articles find each other."""
         return [term - (1 << 31) for term in self.weightiest]
 
-    def _name_keys(self, *, han: bool) -> list[int]:
+    def name_keys(self) -> list[tuple[int, int]]:
+        """Signed hashes of pairs of names: under the first this article stands, under the second those in the other
+        kind of script.
+        """
         weights = catalogue()[2]
         names = sorted(
             (name for name in self.names if weights[name] >= TELLING), key=lambda name: (-weights[name], name)
         )
         return [
-            zlib.crc32(b"%d %d %d" % (han, min(pair), max(pair))) - (1 << 31)
+            (_pair_key(pair, han=self.han), _pair_key(pair, han=not self.han))
             for pair in combinations(names[:NAMES_PAIRED], 2)
         ]
+
+    def keys(self) -> list[int]:
+        """All that this article stands under."""
+        return [*self.term_keys(), *(own for own, _ in self.name_keys())]
 
     def packed(self) -> bytes:
         """About 1 KB; `when` is not in it."""
@@ -121,6 +121,10 @@ class Face:
         for part in parts:
             words += part
         return array("I", words).tobytes() + self.terms.tobytes() + self.marks.tobytes()
+
+
+def _pair_key(pair: tuple[int, ...], *, han: bool) -> int:
+    return zlib.crc32(b"%d %d %d" % (han, min(pair), max(pair))) - (1 << 31)
 
 
 def is_current(data: bytes) -> bool:

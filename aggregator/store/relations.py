@@ -8,16 +8,19 @@ SQLAlchemy more than SQLite needs for the whole query.
 from __future__ import annotations
 
 import math
+import zlib
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import islice
+from itertools import chain, groupby, islice
+from operator import itemgetter
 from typing import Any
 
 import sqlalchemy as sa
 
-from aggregator.dedup import reprint, story
+from aggregator.dedup import nearby, reprint, story
 from aggregator.dedup.groups import Copy
 from aggregator.dedup.reprint import Fingerprint, Likeness
 from aggregator.dedup.story import Face
@@ -33,16 +36,21 @@ from aggregator.store.schema import (
 
 BUCKET = 48
 """Articles under one key of reprints. A key that many texts share is a common phrase or a bulletin's frame."""
-STORY_BUCKET = 24
-"""Articles under one key of stories in one span; on real posts of eleven outlets no bucket loses anything by it."""
 CHUNK = 4000
 """Numbers in one IN list."""
 SPAN = 4 * 24 * 60
-"""Minutes in a span of `story_key`."""
+"""Minutes in a span of `story_key`, which keeps what is looked at together in few pages. Longer than a story's window."""
+TIE_BITS = 20
+ALWAYS = 99
+"""Stands for the keys that two articles share where their link does not hang on keys."""
 MOST_LINKED = 240
 """Articles of one neighbourhood that are looked at together; beyond it lies a topic and not a story."""
-NEIGHBOURS = 20
+NEIGHBOURS = 12
 """So many more for each article that is placed."""
+MANY = 32
+"""Articles under one key, within a window, beyond which not all of them are read."""
+AT_ONCE = 1000
+"""Keys whose articles are read together."""
 MOST_PAIRS = 10_000
 """Links read in one step around some articles, more than a hundred articles and their stories have. Of a text
 that thousands repeat every copy is linked with the same few: one step on from these lie the links of all, which take
@@ -61,6 +69,11 @@ class Trace:
     when: datetime
     print: Fingerprint
     face: Face
+
+    @property
+    def moment(self) -> int:
+        """Where it stands among others: the minute, and in it a number that only title and beginning decide."""
+        return minutes(self.when) << TIE_BITS | zlib.crc32(self.face.terms.tobytes()) & (1 << TIE_BITS) - 1
 
 
 def minutes(when: datetime) -> int:
@@ -168,40 +181,140 @@ def under_reprint_keys(connection: sa.Connection, keys: Iterable[int]) -> dict[i
     return found
 
 
-def under_story_keys(connection: sa.Connection, keys: Mapping[int, Collection[int]]) -> dict[Pair, list[int]]:
-    """The articles under each key of each span (`keys` maps spans to keys)."""
-    found: dict[Pair, list[int]] = defaultdict(list)
-    for span, wanted in keys.items():
-        query = f"SELECT key, article_id FROM story_key WHERE span = {span:d}"  # noqa: S608 - a number of ours
-        for key, identity in _among(connection, query, "key", wanted):
-            found[span, key].append(identity)
+_ROWS = """
+WITH w(span, key, moment) AS (VALUES {})
+SELECT w.key, w.moment, s.moment, s.article_id FROM w CROSS JOIN story_key s
+WHERE s.span = w.span AND s.key = w.key AND s.moment >= coalesce((
+    SELECT b.moment FROM story_key b WHERE b.span = w.span AND b.key = w.key AND b.moment < w.moment
+    ORDER BY b.moment DESC LIMIT 1 OFFSET {}
+), 0) AND s.moment <= coalesce((
+    SELECT b.moment FROM story_key b WHERE b.span = w.span AND b.key = w.key AND b.moment > w.moment
+    ORDER BY b.moment LIMIT 1 OFFSET {}
+), {})
+"""
+
+
+def story_rows(connection: sa.Connection, wanted: Collection[Pair]) -> dict[Pair, nearby.Row]:
+    """What stands under each key around a moment (`wanted`: keys and moments): at least as many articles on either
+    side as meet, as far as there are and a story's window reaches.
+
+    Most keys have few articles, and all of them are read at once; of the others only those around each moment.
+    """
+    few = _few(connection, wanted)
+    found = {(key, moment): few[_span(moment), key] for key, moment in wanted if (_span(moment), key) in few}
+    return found | _around_moments(connection, [place for place in wanted if place not in found])
+
+
+_MANY: set[int] = set()
+"""Keys that were seen with many articles, in whichever archive: a hint that spares reading all of these again."""
+_MANY_AT_MOST = 200_000
+
+
+def _few(connection: sa.Connection, wanted: Collection[Pair]) -> dict[Pair, nearby.Row]:
+    """By span and key everything that is within a window of a moment in this span."""
+    sought: dict[int, set[int]] = defaultdict(set)
+    spans: dict[int, set[int]] = defaultdict(set)
+    for key, moment in wanted:
+        if key not in _MANY:
+            spans[_span(moment)].add(key)
+            for near in {_span(moment - _WINDOW), _span(moment), _span(moment + _WINDOW)}:
+                sought[near].add(key)
+    found: dict[Pair, nearby.Row] = {}
+    for span, keys in sought.items():
+        found |= _whole_rows(connection, span, keys)
+    return {
+        (span, key): sorted(chain.from_iterable(found.get((near, key), ()) for near in (span - 1, span, span + 1)))
+        for span, keys in spans.items()
+        for key in keys - _MANY
+    }
+
+
+def _whole_rows(connection: sa.Connection, span: int, keys: Collection[int]) -> dict[Pair, nearby.Row]:
+    """By span and key all that stands there, but for keys with many articles, which are noted."""
+    found: dict[Pair, nearby.Row] = defaultdict(list)
+    query = f"SELECT key, moment, article_id FROM story_key WHERE span = {span:d}"  # noqa: S608 - a number of ours
+    every = sorted(keys)
+    for start in range(0, len(every), AT_ONCE):
+        part = every[start : start + AT_ONCE]
+        rows = list(_among(connection, query, "key", part, f" LIMIT {MOST_PAIRS}"))
+        for key, entries in groupby(rows, key=itemgetter(0)):
+            found[span, key] += map(itemgetter(1, 2), entries)
+        many = part if len(rows) == MOST_PAIRS else [key for key in part if len(found.get((span, key), ())) > MANY]
+        _MANY.update(many)
+    if len(_MANY) > _MANY_AT_MOST:
+        _MANY.clear()
+        _MANY.update(keys)
     return found
 
 
-def spans(when: datetime) -> range:
-    """The spans in which articles within the window of a story may lie."""
-    window = int(story.WINDOW.total_seconds() // 60)
-    return range((minutes(when) - window) // SPAN, (minutes(when) + window) // SPAN + 1)
+def _around_moments(connection: sa.Connection, wanted: Collection[Pair]) -> dict[Pair, nearby.Row]:
+    found: dict[Pair, nearby.Row] = {place: [] for place in wanted}
+    _look(connection, found, [(_span(moment), key, moment) for key, moment in wanted])
+    beyond = []
+    for (key, moment), row in found.items():
+        span, before, upto = _span(moment), bisect_left(row, (moment, 0)), bisect_left(row, (moment + 1, 0))
+        if before < nearby.BETWEEN and _span(moment - _WINDOW) < span:
+            beyond.append((span - 1, key, moment))
+        if len(row) - upto < nearby.BETWEEN and _span(moment + _WINDOW) > span:
+            beyond.append((span + 1, key, moment))
+    _look(connection, found, beyond)
+    return found
 
 
-def span(when: datetime) -> int:
-    """The span of an instant."""
-    return minutes(when) // SPAN
+def _look(connection: sa.Connection, found: dict[Pair, nearby.Row], places: Sequence[tuple[int, int, int]]) -> None:
+    """Add what stands in these spans under these keys around these moments."""
+    last = nearby.BETWEEN - 1
+    for part in _parts(sorted(places)):
+        query = _ROWS.format(",".join(map(str, part)), last, last, 1 << 62)
+        for where, rows in groupby(rows_of(connection, query), key=itemgetter(0, 1)):
+            found[where] += map(itemgetter(2, 3), rows)
+    for row in found.values():
+        row.sort()
 
 
-def put_keys(
-    connection: sa.Connection, reprint_keys: Iterable[Pair], story_keys: Iterable[tuple[int, int, int]]
-) -> None:
-    """Enter articles under their keys: (key, article) and (span, key, article). In the order of the index."""
+_WINDOW = int(story.WINDOW.total_seconds() // 60) << TIE_BITS
+
+
+def _span(moment: int) -> int:
+    return (moment >> TIE_BITS) // SPAN
+
+
+_LESSEN = """
+WITH w(a, b, number) AS (VALUES {}) UPDATE story_link SET keys = keys - w.number FROM w
+WHERE story_link.a = w.a AND story_link.b = w.b AND story_link.keys < {}
+RETURNING story_link.a, story_link.b, story_link.keys
+"""
+
+
+def take_back(connection: sa.Connection, parted: Mapping[Pair, int]) -> set[int]:
+    """Of linked pairs that no longer meet under so many of their keys, forget those that meet under too few; gives
+    the articles that lost a link.
+    """
+    torn: list[Pair] = []
+    rows = [(a, b, number) for (a, b), number in sorted(parted.items())]
+    for part in _parts(rows):
+        lessened = rows_of(connection, _LESSEN.format(",".join(map(str, part)), ALWAYS))
+        torn += [(a, b) for a, b, keys in lessened if keys < nearby.SHARED]
+    for a, b in torn:
+        connection.execute(sa.delete(story_link).where(story_link.c.a == a, story_link.c.b == b))
+    return {one for pair in torn for one in pair}
+
+
+def put_keys(connection: sa.Connection, reprint_keys: Iterable[Pair], fresh: Iterable[Trace]) -> None:
+    """Enter articles under their keys: (key, article) of reprints, and those of stories. In the order of the index."""
     _insert(connection, reprint_key, ("key", "article_id"), sorted(reprint_keys))
-    _insert(connection, story_key, ("span", "key", "article_id"), sorted(story_keys))
+    rows = [(_span(at), key, at, one.id) for one in fresh for at in [one.moment] for key in set(one.face.keys())]
+    _insert(connection, story_key, ("span", "key", "moment", "article_id"), sorted(rows))
 
 
-def put_links(connection: sa.Connection, copies: Mapping[Pair, Likeness], scores: Mapping[Pair, float]) -> None:
-    """Note what was judged of pairs (a < b)."""
+def put_links(
+    connection: sa.Connection, copies: Mapping[Pair, Likeness], scores: Mapping[Pair, float], keys: Mapping[Pair, int]
+) -> None:
+    """Note what was judged of pairs (a < b), and under how many keys they meet: ALWAYS for those not in `keys`."""
     likenesses = [(a, b, like.share, like.of_longer) for (a, b), like in sorted(copies.items())]
     _insert(connection, reprint_link, ("a", "b", "share", "of_longer"), likenesses)
-    _insert(connection, story_link, ("a", "b", "score"), [(a, b, round(scores[a, b], 4)) for a, b in sorted(scores)])
+    rows = [(a, b, round(scores[a, b], 6), keys.get((a, b), ALWAYS)) for a, b in sorted(scores)]
+    _insert(connection, story_link, ("a", "b", "score", "keys"), rows)
 
 
 def copies_around(connection: sa.Connection, ids: Collection[int]) -> dict[Pair, Likeness]:
@@ -216,16 +329,20 @@ def likenesses_of(connection: sa.Connection, ids: Collection[int]) -> dict[Pair,
     return {(a, b): Likeness(*values) for a, b, *values in found}
 
 
-def scores_of(connection: sa.Connection, ids: Collection[int]) -> dict[Pair, float]:
-    """All story links of these articles."""
-    return {(a, b): score for a, b, score in _with_one_of(connection, "SELECT a, b, score FROM story_link", ids)}
+def scores_of(connection: sa.Connection, ids: Collection[int]) -> tuple[dict[Pair, float], set[Pair]]:
+    """All story links of these articles, and those of them that do not hang on keys, as of reprints."""
+    found = list(_with_one_of(connection, "SELECT a, b, score, keys FROM story_link", ids))
+    return {row[:2]: row[2] for row in found}, {row[:2] for row in found if row[3] == ALWAYS}
 
 
 def _with_one_of(connection: sa.Connection, query: str, ids: Collection[int]) -> Iterator[Any]:
-    """The links with one of these articles, at most MOST_PAIRS to either side: the latest, which were asked for."""
+    """The links with one of these articles; of more than MOST_PAIRS to one side the latest, which were asked for."""
     for side, other in (("a", "b"), ("b", "a")):
-        order = f" ORDER BY {side} DESC, {other} DESC LIMIT {MOST_PAIRS}"
-        yield from islice(_among(connection, query, side, ids, order), MOST_PAIRS)
+        found = list(_among(connection, query, side, ids, f" LIMIT {MOST_PAIRS}"))
+        if len(found) >= MOST_PAIRS:
+            order = f" ORDER BY {side} DESC, {other} DESC LIMIT {MOST_PAIRS}"
+            found = list(islice(_among(connection, query, side, ids, order), MOST_PAIRS))
+        yield from found
 
 
 def reprinting(connection: sa.Connection, ids: Collection[int]) -> set[int]:
@@ -257,8 +374,13 @@ def _around(connection: sa.Connection, query: str, ids: Collection[int]) -> dict
     return {pair: values for pair, values in found.items() if pair[0] in seen and pair[1] in seen}
 
 
+def has_verdicts(connection: sa.Connection) -> bool:
+    """Whether analysts have said anything."""
+    return bool(rows_of(connection, "SELECT 1 FROM relation_verdict LIMIT 1"))
+
+
 def verdicts(connection: sa.Connection, ids: Collection[int]) -> dict[str, set[Pair]]:
-    """What analysts said of pairs of these articles, by kind."""
+    """What analysts said of pairs with one of these articles, by kind."""
     found: dict[str, set[Pair]] = defaultdict(set)
     for side in ("a", "b"):
         for kind, a, b in _among(connection, "SELECT kind, a, b FROM relation_verdict", side, ids):
@@ -279,7 +401,7 @@ def link_by_word(connection: sa.Connection, score: float) -> None:
     query = sa.select(relation_verdict.c.a, relation_verdict.c.b).where(relation_verdict.c.kind == "one story")
     for a, b in connection.execute(query).fetchall():
         connection.execute(sa.delete(story_link).where(story_link.c.a == a, story_link.c.b == b))
-        connection.execute(sa.insert(story_link).values(a=a, b=b, score=score))
+        connection.execute(sa.insert(story_link).values(a=a, b=b, score=score, keys=ALWAYS))
 
 
 def placed(connection: sa.Connection, ids: Iterable[int]) -> dict[int, tuple[int | None, int | None]]:
@@ -334,10 +456,15 @@ def rows_of(connection: sa.Connection, statement: str) -> Sequence[Any]:
 def _insert(
     connection: sa.Connection, table: sa.Table, columns: Sequence[str], rows: Sequence[tuple[float, ...]]
 ) -> None:
-    for start in range(0, len(rows), CHUNK):
-        listed = ",".join(map(str, rows[start : start + CHUNK]))
+    for part in _parts(rows):
+        listed = ",".join(map(str, part))
         statement = f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES {listed}"  # noqa: S608 - numbers of ours
         connection.exec_driver_sql(statement, execution_options=_ONCE)
+
+
+def _parts(rows: Sequence[tuple[float, ...]]) -> Iterator[Sequence[tuple[float, ...]]]:
+    for start in range(0, len(rows), CHUNK):
+        yield rows[start : start + CHUNK]
 
 
 def chunked(numbers: Iterable[int]) -> Iterator[list[int]]:

@@ -16,7 +16,7 @@ from sqlalchemy.types import TypeDecorator
 
 from aggregator.errors import ArchiveError
 
-HEAD = "0002"
+HEAD = "0003"
 """The migration this program is written for; `archive` compares it without importing Alembic."""
 
 
@@ -393,10 +393,12 @@ story_key = sa.Table(
     metadata,
     sa.Column("span", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("key", Big, primary_key=True, autoincrement=False),
+    sa.Column("moment", Big, primary_key=True, autoincrement=False),
     sa.Column("article_id", Big, primary_key=True, autoincrement=False),
     sqlite_with_rowid=False,
 )
-"""By which articles on one event find each other, kept together by the four days (`span`) they were published in."""
+"""By which articles on one event find each other: in the order of time (`moment`: minutes since 1970 and 20 bits of the
+text), kept together by the four days (`span`) they were published in."""
 
 reprint_link = sa.Table(
     "reprint_link",
@@ -416,10 +418,11 @@ story_link = sa.Table(
     sa.Column("a", Big, primary_key=True, autoincrement=False),
     sa.Column("b", Big, primary_key=True, autoincrement=False),
     sa.Column("score", sa.Float, nullable=False),
+    sa.Column("keys", sa.Integer, nullable=False, server_default="99"),
     sa.Index(None, "b"),
     sqlite_with_rowid=False,
 )
-"""Two articles (a < b) that may be on one event, with the log odds."""
+"""Two articles (a < b) that may be on one event, with the log odds, and under how many keys they meet (99: in any case)."""
 
 place = sa.Table(
     "place",

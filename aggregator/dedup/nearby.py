@@ -1,0 +1,93 @@
+"""Which articles are compared as one story: those near each other in time under the same keys.
+
+Under each key articles stand in a row, by `moment`. Two of them meet under it when fewer than `BETWEEN` others stand
+between them, and they are compared when they meet under `SHARED` keys. However many articles a key has, each meets a
+fixed number, and whom depends on the articles alone, not on the order in which they came: one that comes late may crowd
+out two that met across its place, and these are named so that what was noted of them can be taken back.
+
+A key of two names is kept for each kind of script, and is sought in the other: there both rows count.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Collection, Iterator, Sequence
+from itertools import pairwise
+
+Entry = tuple[int, int]
+"""A moment (ascending in time, equal only for equal texts) and an article."""
+Row = list[Entry]
+"""Entries in order, with none left out between the first and the last."""
+
+BETWEEN = 12
+"""Articles of which fewer lie between two that meet under a key."""
+SHARED = 2
+"""Keys under which two articles meet at least to be compared."""
+
+
+def met(me: Entry, row: Row) -> list[int]:
+    """Whom an article meets in a row of which it is part, with at least `BETWEEN` on either side where there are."""
+    at = bisect_left(row, me)
+    return [one for _, one in row[max(at - BETWEEN, 0) : at]] + [one for _, one in row[at + 1 : at + 1 + BETWEEN]]
+
+
+def met_across(me: Entry, own: Row, other: Row) -> Iterator[int]:
+    """Whom an article meets in another row: fewer than `BETWEEN` of either row lie between."""
+    mine, theirs = bisect_left(own, me), bisect_left(other, me)
+    for entry in other[max(theirs - BETWEEN, 0) : theirs]:
+        if mine - bisect_left(own, entry) < BETWEEN:
+            yield entry[1]
+    for entry in other[theirs : theirs + BETWEEN]:
+        if bisect_left(own, entry) - mine - 1 < BETWEEN:
+            yield entry[1]
+
+
+def crowded_out(rows: Sequence[Row], fresh: Collection[int]) -> Iterator[Entry]:
+    """Pairs of articles that met in one row before the fresh ones came, and no longer do. `rows` are parts of it."""
+    for run in _runs(rows):
+        if _has_fresh_within(run, fresh):
+            yield from _parted([(entry, 0) for entry in run], fresh, across=False)
+
+
+def crowded_out_across(own: Sequence[Row], others: Sequence[Row], fresh: Collection[int]) -> Iterator[Entry]:
+    """The same for two rows, of which each one's articles meet those of the other."""
+    for mine in _runs(own):
+        for theirs in _runs(others):
+            low, high = max(mine[0], theirs[0]), min(mine[-1], theirs[-1])
+            both = sorted(
+                (entry, side) for side, row in enumerate((mine, theirs)) for entry in row if low <= entry <= high
+            )
+            if _has_fresh_within([entry for entry, _ in both], fresh):
+                yield from _parted(both, fresh, across=True)
+
+
+def _runs(rows: Sequence[Row]) -> list[Row]:
+    """Rows that overlap as one; the same row given several times costs nothing."""
+    found: list[Row] = []
+    for row in sorted({id(row): row for row in rows if row}.values()):
+        if found and row[0] <= found[-1][-1]:
+            found[-1] = sorted({*found[-1], *row})
+        else:
+            found.append(row)
+    return found
+
+
+def _has_fresh_within(run: Sequence[Entry], fresh: Collection[int]) -> bool:
+    """Whether a fresh article stands between two others."""
+    old = [at for at, (_, one) in enumerate(run) if one not in fresh]
+    return any(later - earlier > 1 for earlier, later in pairwise(old))
+
+
+def _parted(row: Sequence[tuple[Entry, int]], fresh: Collection[int], *, across: bool) -> Iterator[Entry]:
+    for at, ((_, one), side) in enumerate(row):
+        if one in fresh:
+            continue
+        before, now = [0, 0], [0, 0]
+        for (_, other), its in row[at + 1 :]:
+            if other not in fresh:
+                if max(now) >= BETWEEN and not (across and its == side):
+                    yield (one, other) if one < other else (other, one)
+                before[its] += 1
+                if max(before) >= BETWEEN:
+                    break
+            now[its] += 1
