@@ -3,8 +3,12 @@
     relate ─ link     traces of the new texts; candidates by shared keys; judged pairs become links
            └ settle   around the new links: originals and reprints, stories; ids stay, merges are remembered
 
-Links depend on the two texts alone and places on links and analysts' words alone, so the order of arrival does not
-matter; an article older than all others becomes the original of its copies when it comes late.
+The order of arrival does not matter. Which articles are compared depends on their places in time under their keys
+(`dedup.nearby`), a link on the two texts alone, and places on links and analysts' words alone, of which as many are
+looked at as decide (`groups.Linkage`). An article that comes late takes its place among those that are there: it may
+become the original of its copies, and come between two that were compared across it, whose link is then taken back.
+Exact up to the bounds on what is read for one batch (`NEIGHBOURS`, `MOST_LINKS`), which only made-up words that
+nearly every article has reach.
 """
 
 from __future__ import annotations
@@ -73,7 +77,10 @@ def _trace(article: Article, now: datetime) -> Trace:
     if when > now + AHEAD:
         when = article.first_seen or now
     when = relations.whole_minute(when)
-    return Trace(article.id, when, reprint.fingerprint(article.text), story.face(article.title, article.text, when))
+    tie = relations.tie(f"{article.feed}\n{article.guid or article.url or article.title}")
+    return Trace(
+        article.id, when, reprint.fingerprint(article.text), story.face(article.title, article.text, when), tie
+    )
 
 
 # --- links ------------------------------------------------------------------------------------------------------
@@ -137,7 +144,7 @@ def _event_candidates(
     )
     pairs: dict[Pair, int] = {}
     terms: dict[int, list[nearby.Row]] = defaultdict(list)
-    names: dict[Pair, list[tuple[nearby.Row, nearby.Row]]] = defaultdict(list)
+    names: dict[Pair, list[tuple[nearby.Entry, nearby.Row, nearby.Row]]] = defaultdict(list)
     for one in fresh:
         moment, shared = moments[one.id], Counter[int]()
         me = (moment, one.id)
@@ -148,7 +155,7 @@ def _event_candidates(
         for own, other in set(keys[one.id][1]):
             mine, theirs = rows[own, moment], rows[other, moment]
             shared.update(nearby.met_across(me, mine, theirs))
-            names[own, other].append((mine, theirs))
+            names[_pair(own, other)].append((me, mine, theirs) if own < other else (me, theirs, mine))
         pairs |= {_pair(one.id, other): number for other, number in shared.items() if number >= nearby.SHARED}
     return pairs, _parted(fresh, old, terms, names)
 
@@ -157,7 +164,7 @@ def _parted(
     fresh: Sequence[Trace],
     old: Mapping[int, Trace],
     terms: Mapping[int, Sequence[nearby.Row]],
-    names: Mapping[Pair, Sequence[tuple[nearby.Row, nearby.Row]]],
+    names: Mapping[Pair, Sequence[tuple[nearby.Entry, nearby.Row, nearby.Row]]],
 ) -> Counter[Pair]:
     """Under how many keys pairs of other articles no longer meet. A revised article stands where it stood."""
     stood = {(key, one.id) for one in fresh if _stays(one, old) for key in set(old[one.id].face.keys())}
@@ -165,14 +172,14 @@ def _parted(
     found: Counter[Pair] = Counter()
     for key, rows in terms.items():
         found.update(nearby.crowded_out(rows, {one for one in ids if (key, one) not in stood} if stood else ids))
-    for (own, _), both in names.items():
-        new = {one for one in ids if (own, one) not in stood} if stood else ids
-        found.update(nearby.crowded_out_across([mine for mine, _ in both], [theirs for _, theirs in both], new))
+    for (key, other), parts in names.items():
+        new = {one for one in ids if not {(key, one), (other, one)} & stood} if stood else ids
+        found.update(nearby.crowded_out_across(parts, new))
     return found
 
 
 def _stays(one: Trace, old: Mapping[int, Trace]) -> bool:
-    return one.id in old and old[one.id].moment == one.moment
+    return one.id in old and old[one.id].when == one.when
 
 
 def _pair(a: int, b: int) -> Pair:

@@ -50,6 +50,12 @@ def test_pairs_that_no_longer_meet_are_named(row, data):
     assert sorted(nearby.crowded_out([row, row], fresh)) == lost
 
 
+def around_across(row, me):
+    """The part of a row around an article that stands in it or not."""
+    before = [entry for entry in row if entry < me]
+    return before[-BETWEEN:] + [entry for entry in row if entry >= me][: BETWEEN + 1]
+
+
 def meeting_across(row, side):
     """All pairs of different sides with fewer than so many of either side between them."""
     found = set()
@@ -74,8 +80,6 @@ def test_two_rows_meet_each_other(row, data):
     fresh = {identity for _, identity in data.draw(st.lists(st.sampled_from(row), unique=True, max_size=10))}
     old = [entry for entry in row if entry[1] not in fresh]
     lost = meeting_across(old, side) - pairs
-    if all(rows):
-        assert set(nearby.crowded_out_across([rows[0]], [rows[1]], fresh)) <= lost
-        inside = [max(part[0] for part in rows), min(part[-1] for part in rows)]
-        named = {pair for pair in lost if all(inside[0] <= entry <= inside[1] for entry in row if entry[1] in pair)}
-        assert named <= set(nearby.crowded_out_across([rows[0]], [rows[1]], fresh))
+    parts = [(entry, *(around_across(side_row, entry) for side_row in rows)) for entry in row if entry[1] in fresh]
+    assert sorted(nearby.crowded_out_across(parts, fresh)) == sorted(lost)
+    assert set(nearby.crowded_out_across([(entry, *rows) for entry, *_ in parts], fresh)) == lost

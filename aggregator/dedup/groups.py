@@ -22,6 +22,8 @@ STRANGERS = -1.85
 """What counts for two articles of which nothing was noted."""
 AT_ONCE = 12
 """Neighbours of one article that are read together."""
+MOST_LINKS = 12
+"""Links that an article has at most on average; where everything attracts everything, less of it is read."""
 _PARTS = 1_000_000
 _ENOUGH = round((JOINS - STRANGERS) * _PARTS)
 
@@ -156,7 +158,9 @@ class Linkage:
     """
 
     def __init__(self, read: Callable[[Collection[int]], Noted], most: int) -> None:
-        """`read` gives what is noted of articles. When `most` articles have been read, further neighbours are left out."""
+        """`read` gives what is noted of articles. When `most` articles or `MOST_LINKS` times as many links have been read,
+        further neighbours are left out.
+        """
         self._read = read
         self._most = most
         self._where: dict[int, int] = {}
@@ -168,7 +172,11 @@ class Linkage:
     @property
     def is_full(self) -> bool:
         """Whether as many articles have been read as may be."""
-        return len(self._where) >= self._most
+        return self._room() == 0
+
+    def _room(self) -> int:
+        """How many more may be read."""
+        return max(self._most - len(self._where), 0) if len(self._noted) < MOST_LINKS * self._most else 0
 
     def look_around(self, members: Iterable[int]) -> None:
         """Read these articles and their closest neighbours at once, which `cluster` would do one by one."""
@@ -223,7 +231,7 @@ class Linkage:
     def _learn_if_room(self, near: Collection[int]) -> None:
         """Read these articles; those for which there is no room become strangers to all."""
         unknown = [other for other in dict.fromkeys(near) if other not in self._where]
-        room = max(self._most - len(self._where), 0)
+        room = self._room()
         self._learn(unknown[:room])
         for other in unknown[room:]:
             for one in self._near.pop(other, {}):
@@ -238,7 +246,7 @@ class Linkage:
                 self._where[one] = one
                 self._of[one] = [one]
             self._note(noted)
-            room = max(self._most - len(self._where), 0)
+            room = self._room()
             wanted = sorted({one for pair in noted.together for one in pair if one not in self._where})[:room]
 
     def _note(self, noted: Noted) -> None:

@@ -49,16 +49,40 @@ def crowded_out(rows: Sequence[Row], fresh: Collection[int]) -> Iterator[Entry]:
             yield from _parted([(entry, 0) for entry in run], fresh, across=False)
 
 
-def crowded_out_across(own: Sequence[Row], others: Sequence[Row], fresh: Collection[int]) -> Iterator[Entry]:
-    """The same for two rows, of which each one's articles meet those of the other."""
-    for mine in _runs(own):
-        for theirs in _runs(others):
-            low, high = max(mine[0], theirs[0]), min(mine[-1], theirs[-1])
-            both = sorted(
-                (entry, side) for side, row in enumerate((mine, theirs)) for entry in row if low <= entry <= high
-            )
-            if _has_fresh_within([entry for entry, _ in both], fresh):
-                yield from _parted(both, fresh, across=True)
+def crowded_out_across(parts: Sequence[tuple[Entry, Row, Row]], fresh: Collection[int]) -> Iterator[Entry]:
+    """The same for two rows, of which each one's articles meet those of the other. `parts` holds what lies around
+    entries in the first row and in the second.
+    """
+    for both in _joint_runs(parts):
+        if _has_fresh_within([entry for entry, _ in both], fresh):
+            yield from _parted(both, fresh, across=True)
+
+
+_FIRST, _LAST = (-(1 << 62), 0), (1 << 62, 0)
+
+
+def _joint_runs(parts: Sequence[tuple[Entry, Row, Row]]) -> Iterator[list[tuple[Entry, int]]]:
+    """Both rows as one, each entry with its row's number, wherever both are known without a gap."""
+    known = sorted((*_reach(me, first, second), at) for at, (me, first, second) in enumerate(parts))
+    upto, run = _FIRST, set[tuple[Entry, int]]()
+    for low, high, at in known:
+        if low > upto:
+            yield sorted(run)
+            run = set()
+        _, *rows = parts[at]
+        run.update((entry, side) for side, row in enumerate(rows) for entry in row if low <= entry <= high)
+        upto = max(upto, high)
+    yield sorted(run)
+
+
+def _reach(me: Entry, *rows: Row) -> tuple[Entry, Entry]:
+    """From where to where all of these rows are known; a side with few entries has no more of them."""
+    lows, highs = [], []
+    for row in rows:
+        before, after = bisect_left(row, me), bisect_left(row, (*me[:1], me[1] + 1))
+        lows.append(row[before - BETWEEN] if before >= BETWEEN else _FIRST)
+        highs.append(row[after + BETWEEN - 1] if len(row) - after >= BETWEEN else _LAST)
+    return max(lows), min(highs)
 
 
 def _runs(rows: Sequence[Row]) -> list[Row]:
