@@ -253,22 +253,21 @@ def settle(connection: sa.Connection, ids: Collection[int]) -> None:
     wanted, kept = _looked_at(connection, changed, known)
     notes = _Notes(connection, original, kept)
     linkage = groups.Linkage(notes.of, relations.MOST_LINKED + relations.NEIGHBOURS * len(ids))
-    clusters: list[list[int]] = []
     done: set[int] = set()
     while wanted:
         linkage.look_around(wanted)
         fresh: set[int] = set()
         for one in sorted(wanted):
-            if one not in done | fresh:
-                clusters.append(linkage.cluster(one))
-                fresh.update(clusters[-1])
+            if one not in fresh:
+                fresh.update(linkage.cluster(one))
         done |= fresh
         held = {story_id for story_id, _ in relations.placed(connection, fresh).values()} - known
         known |= held
         wanted = set() if linkage.is_full else _looked_at(connection, (), held)[0] - done
     share = {pair: likeness.share for pair, likeness in (notes.likenesses | likenesses).items()}
+    clusters = linkage.clusters(done)
     members = {one for cluster in clusters for one in cluster}
-    stories.place(connection, clusters, notes.originals_of(members) | original, share, notes.scores)
+    stories.place(connection, clusters, notes.originals_of(members) | original, share, notes.scores, ids)
 
 
 def _looked_at(

@@ -54,7 +54,9 @@ def picture(url: str) -> Picture:
                 for identity, (_story, original) in placed.items()
                 if original is not None
             ),
-            "stories": ((headlines[identity], *sorted(members)) for identity, members in stories.items()),
+            "stories": (  # one whose articles all left but one only keeps its id
+                (headlines[identity], *sorted(members)) for identity, members in stories.items() if len(members) > 1
+            ),
         }  # fmt: skip
         made = {kind: sorted(json.dumps(row, ensure_ascii=False) for row in rows) for kind, rows in kinds.items()}
     pairs = (pair for members in stories.values() for pair in combinations(sorted(members), 2))

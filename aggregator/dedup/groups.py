@@ -199,6 +199,10 @@ class Linkage:
                 chain = chain or [self._where[member]]
         return sorted(self._of[self._where[member]])
 
+    def clusters(self, members: Iterable[int]) -> list[list[int]]:
+        """The clusters of these articles as they are now, each once."""
+        return [sorted(self._of[one]) for one in sorted({self._where[member] for member in members})]
+
     def _closest(self, one: int) -> int | None:
         """The cluster that attracts this one most, if that is enough to join it.
 

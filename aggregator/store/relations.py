@@ -45,12 +45,14 @@ ALWAYS = 99
 """Stands for the keys that two articles share where their link does not hang on keys."""
 MOST_LINKED = 240
 """Articles of one neighbourhood that are looked at together; beyond it lies a topic and not a story."""
-NEIGHBOURS = 12
+NEIGHBOURS = 25
 """So many more for each article that is placed."""
 MANY = 32
 """Articles under one key, within a window, beyond which not all of them are read."""
 AT_ONCE = 1000
 """Keys whose articles are read together."""
+READ_AT_ONCE = 150
+"""Articles whose links are read together."""
 MOST_PAIRS = 10_000
 """Links read in one step around some articles, more than a hundred articles and their stories have. Of a text
 that thousands repeat every copy is linked with the same few: one step on from these lie the links of all, which take
@@ -344,12 +346,14 @@ def scores_of(connection: sa.Connection, ids: Collection[int]) -> tuple[dict[Pai
 
 def _with_one_of(connection: sa.Connection, query: str, ids: Collection[int]) -> Iterator[Any]:
     """The links with one of these articles; of more than MOST_PAIRS to one side the latest, which were asked for."""
-    for side, other in (("a", "b"), ("b", "a")):
-        found = list(_among(connection, query, side, ids, f" LIMIT {MOST_PAIRS}"))
-        if len(found) >= MOST_PAIRS:
-            order = f" ORDER BY {side} DESC, {other} DESC LIMIT {MOST_PAIRS}"
-            found = list(islice(_among(connection, query, side, ids, order), MOST_PAIRS))
-        yield from found
+    every = sorted(ids)
+    for part in (every[start : start + READ_AT_ONCE] for start in range(0, len(every), READ_AT_ONCE)):
+        for side, other in (("a", "b"), ("b", "a")):
+            found = list(_among(connection, query, side, part, f" LIMIT {MOST_PAIRS}"))
+            if len(found) >= MOST_PAIRS:
+                order = f" ORDER BY {side} DESC, {other} DESC LIMIT {MOST_PAIRS}"
+                found = list(_among(connection, query, side, part, order))
+            yield from found
 
 
 def reprinting(connection: sa.Connection, ids: Collection[int]) -> set[int]:

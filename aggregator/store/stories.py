@@ -23,9 +23,11 @@ def place(
     original: Mapping[int, int | None],
     share: Mapping[Pair, float],
     scores: Mapping[Pair, float],
+    relinked: Collection[int] = (),
 ) -> None:
     """Write where each article of `original` stands. A story's id stays with most of its articles; of two that become one the older
-    id stays and the other is remembered as its alias.
+    id stays and the other is remembered as its alias. Stories of articles with other links than before (`relinked`) are
+    described anew.
     """
     before = relations.placed(connection, original)
     story_of = {member: before.get(member, _NOWHERE)[0] for member in original}
@@ -47,6 +49,7 @@ def place(
             rows.append({"article_id": member, "story_id": story_of[member], "reprint_of": of, "share": near})
     relations.put_places(connection, rows)
     changed = {row["story_id"] for row in rows} | {before.get(row["article_id"], _NOWHERE)[0] for row in rows}
+    changed |= {story_of.get(one) for one in relinked}
     within = {(a, b): score for (a, b), score in scores.items() if story_of.get(a, a) == story_of.get(b, b)}
     _describe(connection, {one for one in changed | merged_all if one is not None}, within)
 
