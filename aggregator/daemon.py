@@ -8,9 +8,7 @@
     SIGHUP     feeds.yaml is read again; with a mistake in it the old one stays in force, and that is said
 
 Due times live in the archive and never in a job store, so that a clock that jumps, a suspend or a restart neither
-floods nor silences anything: whatever is overdue is due once. Misfires are coalesced and never dropped (APScheduler's
-own grace is one second), and when the clock has jumped every job is due at once: APScheduler would otherwise wait
-until a clock that was set back has caught up.
+floods nor silences anything: whatever is overdue is due once (`clockwork`).
 
 The main thread only watches: it tells systemd's watchdog that all is well while jobs make progress, and starts the
 whole program anew in its own place when a job hangs and cannot be cut.
@@ -19,19 +17,30 @@ whole program anew in its own place when a job hangs and cannot be cut.
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
-from types import FrameType
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
-from aggregator import alerts, delivery, health, listener, log, memory, notify, opt_out, pipeline, telling, turn
+from aggregator import (
+    alerts,
+    delivery,
+    ending,
+    health,
+    listener,
+    log,
+    memory,
+    notify,
+    opt_out,
+    pipeline,
+    telling,
+    turn,
+)
 from aggregator.app import App
 from aggregator.errors import AggregatorError, ArchiveBusy, ArchiveFull, UsageError
 from aggregator.jobs import Job, Runner
@@ -62,9 +71,6 @@ GRACE = 8.0
 
 WATCH = 2.0
 """Seconds between two looks of the main thread."""
-
-JUMP = 30.0
-"""Seconds by which the clock may run ahead of or behind the time that passed before it counts as having jumped."""
 
 
 @dataclass
@@ -122,7 +128,7 @@ class Daemon:
         self.cut_delivery = stopped
         desk = self.mailing()
         done = delivery.deliver(desk, desk.clock())
-        for note in done.notes:
+        for note in (*done.mended, *done.notes):
             log.warning("mail", note=note)
         if done.written or done.outcomes:
             log.info("digests", written=done.written, sent=done.count("sent"), tried=len(done.outcomes))
@@ -264,7 +270,7 @@ def run(app: App) -> None:
         memory.give_back()  # what reading the agreements took
         daemon.metrics.started.set_to_current_time()
         stack.enter_context(listener.listening(settings.listen, routes(daemon, runners)))
-        _on_signals(daemon)
+        ending.hand_over(daemon.stop.set, daemon.reload)
         say_start(daemon)
         scheduler = _scheduler(daemon, runners)
         scheduler.start()
@@ -301,48 +307,26 @@ def _runners(daemon: Daemon) -> list[Runner]:
 
 
 def _scheduler(daemon: Daemon, runners: Sequence[Runner]) -> Any:
-    from apscheduler.schedulers.background import BackgroundScheduler
+    from aggregator import clockwork  # not for a worker, which has a queue instead
 
-    scheduler = BackgroundScheduler(
-        timezone="UTC", job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
-    )
-    for runner in runners:
-        scheduler.add_job(
-            runner, "interval", seconds=runner.job.every, id=runner.job.name, next_run_time=daemon.parts.clock()
-        )
-    return scheduler
+    return clockwork.scheduler([(one.job.name, one.job.every, one) for one in runners], daemon.parts.clock())
 
 
 def _watch(daemon: Daemon, runners: Sequence[Runner], scheduler: Any) -> None:
     """Until told to stop: look whether jobs make progress and whether the clock jumped."""
     every = notify.watchdog()
     wait = min(WATCH, every / 3) if every else WATCH
-    offset = _offset(daemon.parts.clock())
+    from aggregator import clockwork
+
+    offset = clockwork.offset(daemon.parts.clock())
     while not daemon.stop.wait(wait):
         now = daemon.parts.clock()
-        offset = _after_jump(offset, now, scheduler)
+        offset = clockwork.after_jump(offset, now, scheduler)
         late = next((sentence for runner in runners if (sentence := runner.late())), None)
         if late is None:
             notify.tell("WATCHDOG=1")
         else:
             _start_anew(late)
-
-
-def _offset(now: datetime) -> float:
-    """How far the clock is from the time that has passed."""
-    return now.timestamp() - time.monotonic()
-
-
-def _after_jump(before: float, now: datetime, scheduler: Any) -> float:
-    """The new offset; when the clock jumped, every job is due now."""
-    offset = _offset(now)
-    if abs(offset - before) < JUMP:
-        return before + (offset - before) / 2  # a clock that drifts or is slewed is followed
-    log.warning("the clock jumped", by=str(timedelta(seconds=round(offset - before))))
-    for job in scheduler.get_jobs():
-        with suppress(LookupError):
-            scheduler.modify_job(job.id, next_run_time=now)
-    return offset
 
 
 def _start_anew(why: str) -> None:
@@ -355,24 +339,11 @@ def _start_anew(why: str) -> None:
 def _shut(scheduler: Any, runners: Sequence[Runner]) -> None:
     """Let the running job commit; after GRACE give up on it (SQLite rolls its transaction back)."""
     deadline = time.monotonic() + GRACE
-    ending = threading.Thread(target=lambda: scheduler.shutdown(wait=False), daemon=True)
-    ending.start()
-    ending.join(1)
+    closing = threading.Thread(target=lambda: scheduler.shutdown(wait=False), daemon=True)
+    closing.start()
+    closing.join(1)
     for runner in runners:
         runner.wait(max(deadline - time.monotonic(), 0))
-
-
-def _on_signals(daemon: Daemon) -> None:
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        daemon.stop.set()
-
-    def reload(_number: int, _frame: FrameType | None) -> None:
-        threading.Thread(target=daemon.reload, daemon=True).start()
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
-    if hasattr(signal, "SIGHUP"):
-        signal.signal(signal.SIGHUP, reload)
 
 
 def routes(daemon: Daemon, runners: Sequence[Runner]) -> listener.Routes:

@@ -39,11 +39,15 @@ TROUBLES = 3
 
 @dataclass
 class Delivered:
-    """A round: how many mails were written down, what became of those that were sent, and sentences for the log."""
+    """A round: how many mails were written down, what became of those that were sent, and sentences for the log.
+
+    `mended` tells of what an earlier process left and this one makes good; `notes` of what is not well.
+    """
 
     written: int = 0
     outcomes: list[tuple[Mail, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    mended: list[str] = field(default_factory=list)
 
     def count(self, what: str) -> int:
         """How many mails came to this: sent, temporary, permanent, unknown, ..."""
@@ -236,7 +240,8 @@ def _recover(desk: Desk, now: datetime, done: Delivered) -> None:
             again = None if desk.at_most_once else now
             what = "not repeated (at most once)" if desk.at_most_once else "sent again with the same Message-ID"
             outbox.lost(connection, one, now, again, "interrupted", f"the process ended while sending; {what}")
-            done.notes.append(f"sending {reference(one.message_id)} to {one.address} was interrupted; {what}")
+            told = done.notes if desk.at_most_once else done.mended
+            told.append(f"sending {reference(one.message_id)} to {one.address} was interrupted; {what}")
 
 
 def _send_all(desk: Desk, now: datetime, done: Delivered, only: int | None) -> None:

@@ -18,7 +18,7 @@ from urllib.parse import urljoin, urlsplit
 
 from aggregator.errors import FeedError, ParseError
 from aggregator.model import Article, Feed, Fetched
-from aggregator.text import fold
+from aggregator.text import MOST_TAGS, fold, is_crowded
 
 if TYPE_CHECKING:
     from bs4 import BeautifulSoup
@@ -109,14 +109,18 @@ def request(page: Fetched, article: Article, feed: Feed) -> Request:
 def page(body: bytes, asked: Request) -> str:
     """The article's HTML from its page's bytes.
 
-    Raises ParseError (kind `page`) where it is in several parts, is not found, or is another article.
+    Raises ParseError (kind `page`) where it is in several parts, is not found, is another article, or
+    the page has too many tags.
     """
     from aggregator.parse.charset import decode
 
     url, keep, drop = asked.url, asked.keep, asked.drop
     from bs4 import BeautifulSoup
 
-    soup = _without_crowds(BeautifulSoup(decode(body, asked.content_type).text, "lxml"))
+    html = decode(body, asked.content_type).text
+    if is_crowded(html):
+        raise ParseError(f"its page has more than {MOST_TAGS:,} tags.", "page")
+    soup = _without_crowds(BeautifulSoup(html, "lxml"))
     if not _is_about(soup.get_text(), asked):
         raise ParseError("its page shows something else than the article.", "page")
     if _continues(soup, url):

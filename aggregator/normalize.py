@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from selectolax.lexbor import LexborHTMLParser
 
 from aggregator.model import Article, Entry, Feed
-from aggregator.text import clean, language, without_tags
+from aggregator.text import clean, is_crowded, language, without_scripts, without_tags
 
 if TYPE_CHECKING:
     from bs4 import Tag
@@ -30,6 +30,7 @@ _BLOCKS = (
     "p,div,section,article,header,footer,aside,main,nav,h1,h2,h3,h4,h5,h6,li,ul,ol,dl,dt,dd,blockquote,pre,"
     "figure,figcaption,table,tr,caption,hr,center,address,details,summary,form,fieldset,option,video,audio"
 )
+_BLOCK_TAG = re.compile(rf"</?(?:br|td|th|{_BLOCKS.replace(',', '|')})\b[^>]*>", re.IGNORECASE)
 _NEVER_TEXT = (
     "script,style,noscript,template,iframe,object,embed,svg,math,canvas,head,title,select,textarea,button,input"
 )
@@ -130,7 +131,7 @@ def plain_text(html: str) -> str:
 
 def first_image(html: str) -> str:
     """The address of the first image as stated, or an empty string."""
-    if not re.search(r"<img\b", html, re.IGNORECASE) or _too_deep(html):
+    if not re.search(r"<img\b", html, re.IGNORECASE) or is_crowded(html) or _too_deep(html):
         return ""
     for image in LexborHTMLParser(html).css("img"):
         source = (image.attributes.get("src") or image.attributes.get("data-src") or "").strip()
@@ -144,8 +145,8 @@ def _words(html: str) -> str:
     html = clean(html)
     if not _TAG.search(html):
         return html.replace("\n", _BREAK)
-    if _too_deep(html):
-        return html_entities.unescape(without_tags(html, _BREAK))
+    if is_crowded(html) or _too_deep(html):
+        return _plain_words(html)
     tree = LexborHTMLParser(f"<body>{html}")
     if any(_may_go(node.attributes) for node in tree.css("[class],[id],[data-name],[style]")):
         tree = LexborHTMLParser(f"<body>{without_furniture(html)}")
@@ -168,6 +169,13 @@ def _set_apart(tree: LexborHTMLParser, html: str) -> None:
     if _MAY_BE_CELL.search(html):
         for node in tree.css("td,th"):
             node.insert_after(" ")
+
+
+def _plain_words(html: str) -> str:
+    """The same of markup that no tree is built of: whatever is seen, furniture too."""
+    html = without_scripts(html)
+    end = html.rfind(">") + 1
+    return html_entities.unescape(without_tags(_BLOCK_TAG.sub(_BREAK, html[:end]) + html[end:], ""))
 
 
 def _may_go(said: Mapping[str, str | None]) -> bool:

@@ -14,13 +14,11 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
-import signal
-import threading
 import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
@@ -33,7 +31,7 @@ from procrastinate.jobs import Status
 from procrastinate.types import JSONValue
 
 from aggregator import daemon as embedded
-from aggregator import listener, log, memory, notify, pipeline, turn
+from aggregator import ending, listener, log, memory, notify, pipeline, turn
 from aggregator.app import App
 from aggregator.daemon import GRACE, WATCH, Daemon
 from aggregator.errors import AggregatorError, ArchiveBusy, ArchiveVersion
@@ -310,9 +308,11 @@ async def _serve(worker: Worker, daemon: Daemon) -> None:
         daemon.stop.set()
         stopping.set()
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop)
-    loop.add_signal_handler(signal.SIGHUP, lambda: threading.Thread(target=daemon.reload, daemon=True).start())
+    def told() -> None:
+        with suppress(RuntimeError):  # the loop has ended meanwhile
+            loop.call_soon_threadsafe(stop)
+
+    ending.hand_over(told, daemon.reload)
     notify.tell("READY=1")
     working = asyncio.create_task(worker.work(stopping))
     every = notify.watchdog()

@@ -263,6 +263,10 @@ class Work:
 def main() -> None:
     """Until ended."""
     name, *rest = sys.argv[1:]
+    if name == "daemon":
+        from aggregator import ending
+
+        ending.listen()  # as `aggregator run` does first of all
     getattr(Work(*rest), {"import": "importing"}.get(name, name))()
 
 

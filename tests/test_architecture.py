@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 OWNERS = {
     "ahocorasick_rs": {"tag"},
     "alembic": {"store"},
-    "apscheduler": {"daemon.py"},
+    "apscheduler": {"clockwork.py"},
     "bs4": {"normalize.py", "fulltext.py", "discover.py"},
     "feedparser": {"parse"},
     "filelock": {"store"},

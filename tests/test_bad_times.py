@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection
@@ -13,8 +14,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from aggregator import pipeline, turn
-from aggregator.app import App
+from aggregator import clockwork, pipeline, turn
+from aggregator.app import App, now
 from aggregator.daemon import Daemon
 from aggregator.errors import ArchiveFull, FetchError
 from aggregator.jobs import Job, Runner
@@ -148,6 +149,22 @@ def test_a_clock_that_jumps_neither_floods_nor_silences(press: Press, jump: time
             press.daemon.tick()
         assert 1 <= press.shown - asked <= 3
     assert press.articles() == press.shown
+
+
+def test_jobs_after_a_jump_over_decades() -> None:
+    """A job that was due in 1970 has a turn at once, not one for each that was missed, and can be stopped."""
+    turns: list[float] = []
+    long_ago = datetime(1970, 1, 1, tzinfo=UTC)
+    jobs = clockwork.scheduler([("poll", 60.0, lambda: turns.append(time.monotonic()))], long_ago)
+    jobs.start()
+    for _ in range(300):
+        if turns:
+            break
+        time.sleep(0.1)
+    [job] = jobs.get_jobs()
+    jobs.shutdown()
+    assert len(turns) == 1
+    assert timedelta(seconds=-60) < job.next_run_time - now() <= timedelta(seconds=60)
 
 
 def test_retry_after_noted_by_a_wrong_clock_is_no_sentence_for_life(press: Press) -> None:

@@ -181,6 +181,31 @@ def chaos(shared, tmp_path_factory):
         process.terminate()
 
 
+def test_what_a_killed_process_left_is_sent_and_no_failure(chaos, archive_url, tmp_path, capsys, monkeypatch):
+    """`digest send` says that a mail is sent again and ends with 0 when it has arrived."""
+    from aggregator import delivery
+    from aggregator.store import outbox
+    from tests.desk import join
+
+    desk = make_desk(archive_url, operator=None)
+    desk.clock.now = _now()
+    address = f"r@k{uuid4().hex[:12]}.example"
+    join(desk, address)
+    put(desk)
+    delivery.write_due(desk, desk.clock(), early=frozenset({address}))
+    with desk.archive.writing() as connection:
+        assert outbox.claim(connection, desk.clock()) is not None
+    desk.archive.close()
+    feeds = tmp_path / "feeds.yaml"
+    feeds.write_text("feeds: []\nmail: {from: desk@example.org}\n", encoding="utf-8")
+    monkeypatch.setenv("AGGREGATOR_SMTP_URL", f"smtp://127.0.0.1:{chaos.port('accept')}")
+    with pytest.raises(SystemExit) as end:
+        main(["--archive", archive_url, "--feeds", str(feeds), "digest", "send"])
+    said = capsys.readouterr()
+    assert (end.value.code, "was interrupted; sent again with the same Message-ID" in said.err) == (0, True), said
+    assert "sent" in said.out
+
+
 STEPS = range(0, 150, int(os.environ.get("AGGREGATOR_KILL_STEP", "19")))
 """Of the about 150 steps of writing and sending three digests; AGGREGATOR_KILL_STEP=3 takes fifty of them."""
 

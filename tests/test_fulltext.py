@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from aggregator import discover, fulltext, normalize
-from aggregator.errors import FetchError
+from aggregator.errors import FetchError, ParseError
 from aggregator.fetch import Fetcher, NetworkPolicy, Pages
 from aggregator.model import Article, Feed, Fetched
 from aggregator.parser_pool import ParserPool
@@ -138,7 +138,7 @@ def test_gbk_page():
 
 def test_a_page_that_takes_for_ever():
     """A page that no extractor ends with costs its child the time it may have, and the feed's text stays."""
-    html = "<h1>两国讨论甲烷排放</h1>" + "<b>" * 300_000
+    html = "<h1>两国讨论甲烷排放</h1>" + "<p>foo bar foo bar foo, bar. foo bar" * 49_900
     with ParserPool(1, cpu=1) as pool:
         found = fulltext.completed(
             ARTICLE,
@@ -226,3 +226,9 @@ def test_crowds_of_attributes_are_not_read() -> None:
     )
     assert "第7段" in found
     assert "data-a4999" not in found
+
+
+def test_crowds_of_tags_are_not_read() -> None:
+    """Half a million tags would take half a minute; the feed's text stays, and why is said."""
+    with pytest.raises(ParseError, match="more than 50,000 tags"):
+        fulltext.page(b"<br>" * 500_000, fulltext.Request("https://press.example/"))

@@ -149,6 +149,8 @@ def test_a_backup_while_another_connection_writes(old: Path, tmp_path: Path) -> 
     archive = Archive.open(str(old), write=True)
     with archive.writing() as connection:
         connection.execute(sa.insert(feed).values(id="second"))
+        with pytest.raises(ArchiveError, match="there is no folder"):
+            maintenance.backup(archive, tmp_path / "missing" / "copy.db")
         size = maintenance.backup(archive, tmp_path / "copy.db")
     archive.close()
     with sqlite3.connect(tmp_path / "copy.db") as connection:

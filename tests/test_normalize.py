@@ -56,6 +56,16 @@ def test_deep_nesting_keeps_its_words() -> None:
     assert plain_text("<div>" * 100_000 + "深处" + "</div>" * 100_000) == "深处"
 
 
+def test_crowds_of_tags_keep_their_words() -> None:
+    """Of a hundred thousand tags no tree is built: paragraphs stay apart, words whole, scripts out."""
+    some = "".join(f"<p>para<b>graph</b> &amp; <a href=x>link {number}</a></p>" for number in range(20_000))
+    html = (
+        f"<script>if (a<b) x('<p>no</p>')</script>{some}<style>p {{color: red}}</style><div>尾</div><script>for ever"
+    )
+    lines = plain_text(html).split("\n")
+    assert (len(lines), lines[0], lines[-2:]) == (20_001, "paragraph & link 0", ["paragraph & link 19999", "尾"])
+
+
 @pytest.mark.parametrize(
     ("html", "image"),
     [

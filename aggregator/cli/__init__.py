@@ -14,13 +14,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from aggregator import ending
 from aggregator.errors import AggregatorError, QueryError
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
-
-INTERRUPTED = 130
-"""As a shell says it of Ctrl-C: 128 and the signal's number."""
 
 COMMANDS: dict[str, tuple[str, str]] = {
     # name: (module:attribute, one line of help)
@@ -111,6 +109,8 @@ def cli(ctx: click.Context, /, archive: str | None, feeds: str | None, log_forma
     """Monitor the news: which clause of an agreement the press talks about, in whose words, and who copied whom."""
     from aggregator.app import App
 
+    if ctx.invoked_subcommand != "run":
+        ending.forget()
     if no_pager:
         os.environ["PAGER"] = ""
     ctx.obj = App(archive_url=archive, feeds_file=feeds, log_format=log_format)
@@ -123,34 +123,37 @@ def main(args: list[str] | None = None) -> None:
     _leave(_status(args))
 
 
-def _status(args: list[str] | None) -> int:  # noqa: PLR0911 - a table of what can happen and its status
+def _status(args: list[str] | None) -> int:
     try:
         status = cli.main(args, prog_name="aggregator", standalone_mode=False)
-    except click.exceptions.Exit as stop:
-        return stop.exit_code
-    except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else 1
-    except (click.Abort, KeyboardInterrupt):
-        return INTERRUPTED
-    except click.ClickException as error:
-        _say_usage(error)
-        return 2 if isinstance(error, click.UsageError) else 1
-    except QueryError as error:
-        _say(_pointed(error))
-        return error.status
-    except AggregatorError as error:
-        _say(str(error))
-        return error.status
-    except BrokenPipeError:
-        # The reader of our output has gone (`| head`): nothing is wrong, and nothing more can be said.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except Exception as error:
-        if os.environ.get("AGGREGATOR_DEBUG"):
-            raise
-        _say(f"unexpected {type(error).__name__}: {error}; set AGGREGATOR_DEBUG=1 to see where, and report it")
-        return 1
+    except BaseException as error:  # noqa: BLE001 - an import that is broken off by a signal may raise anything
+        return ending.status(error) if ending.is_told() else _status_of(error)
     return status if isinstance(status, int) else 0
+
+
+def _status_of(error: BaseException) -> int:  # noqa: PLR0911 - a table of what can happen and its status
+    """What can happen, said where it has to be, and its status."""
+    match error:
+        case click.exceptions.Exit():
+            return error.exit_code
+        case SystemExit():
+            return error.code if isinstance(error.code, int) else 1
+        case click.Abort() | KeyboardInterrupt():
+            return ending.INTERRUPTED
+        case click.ClickException():
+            _say_usage(error)
+            return 2 if isinstance(error, click.UsageError) else 1
+        case AggregatorError():
+            _say(_pointed(error) if isinstance(error, QueryError) else str(error))
+            return error.status
+        case BrokenPipeError():
+            # The reader of our output has gone (`| head`): nothing is wrong, and nothing more can be said.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+    if os.environ.get("AGGREGATOR_DEBUG"):
+        raise error
+    _say(f"unexpected {type(error).__name__}: {error}; set AGGREGATOR_DEBUG=1 to see where, and report it")
+    return 1
 
 
 def _leave(status: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from aggregator import ending
 from aggregator.app import App
 
 
@@ -16,6 +17,19 @@ def run(app: App) -> None:
 
     SIGHUP reads feeds.yaml again. What is found goes into the archive; log lines go to stderr.
     """
+    ending.listen()
+    try:
+        _run(app)
+    except BaseException as error:
+        if not ending.is_told():
+            raise
+        from aggregator import log
+
+        log.configure(app.log_format)
+        log.info("stopped", error=None if isinstance(error, KeyboardInterrupt) else str(error))
+
+
+def _run(app: App) -> None:
     from aggregator.store import postgres
 
     if postgres.is_postgres(app.url):

@@ -185,7 +185,7 @@ def _report(done: Delivered, form: str) -> None:
         for one, what in done.outcomes
     ]
     output.rows(rows, form)
-    for note in done.notes:
+    for note in (*done.mended, *done.notes):
         click.echo(f"aggregator: {output.line(note)}", err=True)
     if done.notes or any(row["result"] != "sent" for row in rows):
         sys.exit(1)

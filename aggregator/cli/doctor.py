@@ -35,7 +35,7 @@ def doctor(app: App, form: str) -> None:
         found.append(finding)
         if form == "table":
             word, colour = _MARKS[finding.standing]
-            click.echo(click.style(f"{word:<5}", fg=colour) + f"{finding.subject:<15}{finding.sentence}")
+            click.echo(click.style(f"{word:<5}", fg=colour) + f"{finding.subject:<14} {finding.sentence}")
     if form == "json":
         click.echo(json.dumps([asdict(one) for one in found], ensure_ascii=False, indent=2))
     if troubles := sum(one.standing is Standing.TROUBLE for one in found):
@@ -95,7 +95,7 @@ def _archive(app: App) -> Iterator[Finding]:
         count = connection.scalar(select(func.count()).select_from(article))
         quick = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar() if archive.path else "ok"
     if quick != "ok":
-        sentence = f"{archive.name} is damaged ({quick}); `aggregator archive check` says more, restore a backup"
+        sentence = f"{archive.name} is damaged ({' '.join(str(quick).split())}); `aggregator archive check` says more, restore a backup"
         yield Finding("archive", Standing.TROUBLE, sentence)
         return
     sentence = f"{archive.name}: {count} articles, schema {archive.version()}, {archive.size() / 1e6:,.1f} MB"

@@ -394,10 +394,12 @@ def copy(source: Path, target: Path) -> None:
         with beside.open("rb") as file:
             os.fsync(file.fileno())
         beside.replace(target)
-    except (OSError, sqlite3.Error) as error:
+    except BaseException as error:
         with suppress(OSError):
             beside.unlink(missing_ok=True)
-        raise ArchiveError(f"{target} cannot be written: {error}") from error
+        if isinstance(error, (OSError, sqlite3.Error)):
+            raise ArchiveError(f"{target} cannot be written: {error}") from error
+        raise
 
 
 def _options(url: sa.URL) -> dict[str, Any]:

@@ -118,6 +118,8 @@ def backup(archive: Archive, target: Path) -> int:
     """
     if target.exists():
         raise ArchiveError(f"{target} exists; name another file, a backup never overwrites")
+    if not target.parent.is_dir():
+        raise ArchiveError(f"{target} cannot be written: there is no folder {target.parent}")
     if archive.path is None:
         transfer.backup(archive, target)
         return target.stat().st_size
