@@ -7,7 +7,7 @@ The order of arrival does not matter. Which articles are compared depends on the
 (`dedup.nearby`), a link on the two texts alone, and places on links and analysts' words alone, of which as many are
 looked at as decide (`groups.Linkage`). An article that comes late takes its place among those that are there: it may
 become the original of its copies, and come between two that were compared across it, whose link is then taken back.
-Exact up to the bounds on what is read for one batch (`NEIGHBOURS`, `MOST_LINKS`), which only made-up words that
+Exact up to the bounds on what is read for one batch (`NEIGHBOURS`, `LINKS`), which only made-up words that
 nearly every article has reach.
 """
 
@@ -252,7 +252,11 @@ def settle(connection: sa.Connection, ids: Collection[int]) -> None:
     known = {before[one][0] for one in changed & before.keys()}
     wanted, kept = _looked_at(connection, changed, known)
     notes = _Notes(connection, original, kept)
-    linkage = groups.Linkage(notes.of, relations.MOST_LINKED + relations.NEIGHBOURS * len(ids))
+    linkage = groups.Linkage(
+        notes.of,
+        relations.MOST_LINKED + relations.NEIGHBOURS * len(ids),
+        relations.MOST_LINKS + relations.LINKS * len(ids),
+    )
     done: set[int] = set()
     while wanted:
         linkage.look_around(wanted)

@@ -23,8 +23,6 @@ STRANGERS = -1.85
 """What counts for two articles of which nothing was noted."""
 AT_ONCE, AT_A_TIME = 12, 150
 """Neighbours of one article that are read together, and articles."""
-MOST_LINKS = 24
-"""Links that an article has at most on average; where everything attracts everything, less of it is read."""
 _PARTS = 1_000_000
 _ENOUGH = round((JOINS - STRANGERS) * _PARTS)
 
@@ -158,12 +156,13 @@ class Linkage:
     so that no order of adding makes a difference; divided by the number of all pairs it says how close they are.
     """
 
-    def __init__(self, read: Callable[[Collection[int]], Noted], most: int) -> None:
-        """`read` gives what is noted of articles. When `most` articles or `MOST_LINKS` times as many links have been read,
-        further neighbours are left out.
+    def __init__(self, read: Callable[[Collection[int]], Noted], most: int, most_links: int) -> None:
+        """`read` gives what is noted of articles. When `most` articles or `most_links` links have been read, further
+        neighbours are left out.
         """
         self._read = read
         self._most = most
+        self._most_links = most_links
         self._where: dict[int, int] = {}
         self._of: dict[int, list[int]] = {}
         self._near: dict[int, dict[int, int]] = defaultdict(dict)
@@ -177,7 +176,7 @@ class Linkage:
 
     def _room(self) -> int:
         """How many more may be read."""
-        return max(self._most - len(self._where), 0) if len(self._noted) < MOST_LINKS * self._most else 0
+        return max(self._most - len(self._where), 0) if len(self._noted) < self._most_links else 0
 
     def look_around(self, members: Iterable[int]) -> None:
         """Read these articles and their closest neighbours at once, which `cluster` would do one by one."""

@@ -47,6 +47,10 @@ MOST_LINKED = 240
 """Articles of one neighbourhood that are looked at together; beyond it lies a topic and not a story."""
 NEIGHBOURS = 25
 """So many more for each article that is placed."""
+MOST_LINKS, LINKS = 6_000, 200
+"""Links of stories that are read together, and for each article that is placed."""
+COPIES = 3
+"""Further articles that are looked at for each one that is placed among its copies."""
 MANY = 32
 """Articles under one key, within a window, beyond which not all of them are read."""
 AT_ONCE = 1000
@@ -362,7 +366,7 @@ def _around(connection: sa.Connection, query: str, ids: Collection[int]) -> dict
     """The links within the neighbourhood of these articles, and what is noted of them, the strength first. Of more
     neighbours than are looked at together the closest are.
     """
-    most = MOST_LINKED + NEIGHBOURS * len(ids)
+    most = MOST_LINKED + COPIES * len(ids)
     found: dict[Pair, tuple[float, ...]] = {}
     seen, fresh = set(ids), set(ids)
     while fresh and len(seen) < most:
