@@ -48,7 +48,7 @@ def relate(connection: sa.Connection, stored: Sequence[Article], now: datetime) 
     """Relate new and revised articles to all others, in the transaction that stores them; those that are reprints."""
     fresh = [_trace(article, now) for article in stored]
     torn = link(connection, fresh, {article.id: article.text for article in stored})
-    settle(connection, {one.id for one in fresh} | torn)
+    settle(connection, [one.id for one in fresh], torn)
     placed = relations.placed(connection, [one.id for one in fresh])
     return frozenset(identity for identity, (_, original) in placed.items() if original is not None)
 
@@ -243,8 +243,11 @@ def _less_conflicts(
 # --- places -----------------------------------------------------------------------------------------------------
 
 
-def settle(connection: sa.Connection, ids: Collection[int]) -> None:
-    """Place these articles and all whose place hangs on theirs."""
+def settle(connection: sa.Connection, ids: Collection[int], torn: Collection[int] = ()) -> None:
+    """Place these articles, those that lost a link (`torn`), and all whose place hangs on theirs."""
+    most = relations.MOST_LINKED + relations.COPIES * len(ids)
+    torn = sorted(set(torn) - relations.in_crowded_stories(connection, torn))[-most:]
+    ids = {*ids, *torn}
     revised = relations.reprinting(connection, ids)
     original, likenesses = _originals(connection, {*ids, *revised})
     before = relations.placed(connection, original)

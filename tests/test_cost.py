@@ -135,7 +135,7 @@ def polls(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Counted]:
 
 LIMITS = {
     # statements, pages, bytes parsed of the world's 820 kB
-    "first": (165, 850, 830_000),
+    "first": (190, 850, 830_000),
     "unchanged": (4, 6, 0),
     "one new": (175, 170, 50_000),
     "revised": (590, 400, 100_000),

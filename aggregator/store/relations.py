@@ -50,7 +50,7 @@ NEIGHBOURS = 25
 MOST_LINKS, LINKS = 6_000, 200
 """Links of stories that are read together, and for each article that is placed."""
 COPIES = 3
-"""Further articles that are looked at for each one that is placed among its copies."""
+"""Further articles that are looked at for each one that is placed, among its copies or for a lost link."""
 MANY = 32
 """Articles under one key, within a window, beyond which not all of them are read."""
 AT_ONCE = 1000
@@ -427,6 +427,13 @@ def in_stories(connection: sa.Connection, stories: Iterable[int]) -> dict[int, s
     for story_id, identity in _among(connection, "SELECT story_id, article_id FROM place", "story_id", stories):
         found[story_id].add(identity)
     return found
+
+
+def in_crowded_stories(connection: sa.Connection, ids: Iterable[int]) -> set[int]:
+    """Those of these articles whose stories have more than MOST_LINKED, which no lost link takes apart."""
+    joined = "SELECT article_id FROM place JOIN story ON story.id = place.story_id"
+    query = f"{joined} WHERE story.articles > {MOST_LINKED}"
+    return {identity for (identity,) in _among(connection, query, "article_id", ids)}
 
 
 def put_places(connection: sa.Connection, rows: Sequence[Mapping[str, Any]]) -> None:
