@@ -47,7 +47,7 @@ MOST_LINKED = 240
 """Articles of one neighbourhood that are looked at together; beyond it lies a topic and not a story."""
 NEIGHBOURS = 25
 """So many more for each article that is placed."""
-MOST_LINKS, LINKS = 6_000, 200
+MOST_LINKS, LINKS = 6_000, 50
 """Links of stories that are read together, and for each article that is placed."""
 COPIES = 3
 """Further articles that are looked at for each one that is placed, among its copies or for a lost link."""
