@@ -14,6 +14,8 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import math
+import time
 import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -52,6 +54,8 @@ UNNOTED = "03.04.00_50_post_add_retry_failed_job_procedure"
 """How far a queue is that says nothing about it: that of Procrastinate 3.5, the oldest this program works with."""
 AGAIN = 3.0
 """Seconds before a worker that lost the database tries again."""
+LATE = 5.0
+"""Seconds after the database is back in which connections of before may still be complained of."""
 
 
 @dataclass
@@ -65,6 +69,7 @@ class Worker:
     together: pipeline.Together = field(default_factory=pipeline.Together)
     listening: bool | None = None
     away: bool = False
+    back: float = -math.inf
 
     # --- what is done
 
@@ -148,8 +153,8 @@ class Worker:
         self.listening = True
 
     def lost(self, why: str) -> None:
-        """The database is not there: said once, until it is back."""
-        if not self.away:
+        """The database is not there: said once, until it is back. What is complained of just then is of before."""
+        if not self.away and time.monotonic() > self.back + LATE:
             self.away = True
             log.warning("the database is not there, trying again", error=" ".join(why.split()))
 
@@ -162,7 +167,7 @@ class Worker:
                 connection.exec_driver_sql("SELECT 1")
         except Exception:  # noqa: BLE001 - whatever psycopg raises while its server is gone
             return
-        self.away = False
+        self.away, self.back = False, time.monotonic()
         log.info("the database is back")
 
     async def recover(self) -> None:
