@@ -338,3 +338,16 @@ def test_a_text_that_many_repeat_stays_one_story(archive, monkeypatch):
     assert {story for story, _of in placed.values()} == {placed[1][0]}
     assert {of for number, (_story, of) in placed.items() if number > 1} == {1}
     assert placed[1][1] is None
+
+
+def test_a_story_that_is_large_at_once_has_a_headline(archive, monkeypatch):
+    """More copies in one transaction than are looked at together: the story bears the title of one of them."""
+    monkeypatch.setattr(relations, "MOST_LINKED", 4)
+    store(
+        archive,
+        {str(number): article(f"青石会谈第{number}报", TALKS, number / 4, f"社{number}") for number in range(12)},
+    )
+    with archive.reading() as connection:
+        (told,) = stories.listed(connection)
+    assert len(told.articles) == 12
+    assert told.headline.startswith("青石会谈第")

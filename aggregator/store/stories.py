@@ -30,7 +30,7 @@ def place(
     described anew.
     """
     before = relations.placed(connection, original)
-    story_of = {member: before.get(member, _NOWHERE)[0] for member in original}
+    story_of = {member: before.get(member, relations.NOWHERE)[0] for member in original}
     merged_all: set[int] = set()
     first = last = _last_id(connection)
     for cluster, (identity, merged) in zip(clusters, _ids(clusters, before), strict=True):
@@ -44,17 +44,14 @@ def place(
     _enter(connection, range(first + 1, last + 1))
     rows: list[dict[str, Any]] = []
     for member, of in original.items():
-        if before.get(member, _NOWHERE) != (story_of[member], of):
+        if before.get(member, relations.NOWHERE) != (story_of[member], of):
             near = share.get((min(member, of), max(member, of))) if of is not None else None
             rows.append({"article_id": member, "story_id": story_of[member], "reprint_of": of, "share": near})
     relations.put_places(connection, rows)
-    changed = {row["story_id"] for row in rows} | {before.get(row["article_id"], _NOWHERE)[0] for row in rows}
+    changed = {row["story_id"] for row in rows} | {before.get(row["article_id"], relations.NOWHERE)[0] for row in rows}
     changed |= {story_of.get(one) for one in relinked}
     within = {(a, b): score for (a, b), score in scores.items() if story_of.get(a, a) == story_of.get(b, b)}
     _describe(connection, {one for one in changed | merged_all if one is not None}, within)
-
-
-_NOWHERE: tuple[int | None, int | None] = (None, None)
 
 
 def _ids(
@@ -64,7 +61,7 @@ def _ids(
     counts: dict[int, Counter[int]] = defaultdict(Counter)
     for number, cluster in enumerate(clusters):
         for member in cluster:
-            if (story_id := before.get(member, (None, None))[0]) is not None:
+            if (story_id := before.get(member, relations.NOWHERE)[0]) is not None:
                 counts[story_id][number] += 1
     won: dict[int, set[int]] = defaultdict(set)
     for story_id, where in counts.items():
@@ -100,7 +97,9 @@ def _remember(connection: sa.Connection, merged: Collection[int], story_id: int 
 
 
 def _describe(connection: sa.Connection, changed: Collection[int], scores: Mapping[Pair, float]) -> None:
-    """Headline, times and size of stories from their articles; stories without articles go."""
+    """Headline, times and size of stories from their articles; stories without articles go. One of more articles than
+    are looked at together keeps the headline that it has.
+    """
     sizes: dict[int, tuple[int, int, int]] = {}
     query = (
         sa.select(places.c.story_id, sa.func.count(), sa.func.min(trace.c.at), sa.func.max(trace.c.at))
@@ -112,9 +111,8 @@ def _describe(connection: sa.Connection, changed: Collection[int], scores: Mappi
             sizes[story_id] = tuple(size)
     if empty := set(changed) - sizes.keys():
         connection.execute(sa.delete(table).where(table.c.id.in_(empty)))
-    headlines = _headlines(
-        connection, [one for one, (size, *_) in sizes.items() if size <= relations.MOST_LINKED], scores
-    )
+    large = [story_id for story_id, (size, *_) in sizes.items() if size > relations.MOST_LINKED]
+    headlines = _headlines(connection, sizes.keys() - _headed(connection, large), scores)
     rows = [
         {
             "id_": story_id,
@@ -133,8 +131,18 @@ def _describe(connection: sa.Connection, changed: Collection[int], scores: Mappi
         )
 
 
+def _headed(connection: sa.Connection, ids: Collection[int]) -> set[int]:
+    """Those of these stories that have a headline already."""
+    query = sa.select(table.c.id).where(table.c.headline != "")
+    return {
+        identity
+        for part in relations.chunked(ids)
+        for (identity,) in connection.execute(query.where(table.c.id.in_(part)))
+    }
+
+
 def _headlines(connection: sa.Connection, ids: Collection[int], scores: Mapping[Pair, float]) -> dict[int, str]:
-    """Of stories whose articles are all looked at together; larger ones keep theirs."""
+    """The headline of each of these stories, by what its articles score."""
     weight: Counter[int] = Counter()
     for (a, b), score in scores.items():
         weight[a] += score  # type: ignore[assignment]
