@@ -39,7 +39,6 @@ SAME_TEXT, SAID = 6.0, 12.0
 ONE_STORY, TWO_STORIES, NOT_A_REPRINT = "one story", "two stories", "not a reprint"
 """What an analyst may say of two articles."""
 _SILENCE: dict[str, set[Pair]] = {ONE_STORY: set(), TWO_STORIES: set(), NOT_A_REPRINT: set()}
-_NOWHERE: tuple[int | None, int | None] = (None, None)
 AHEAD = timedelta(hours=24)
 """A date further in the future than this is a mistake; first seen counts instead."""
 
@@ -251,7 +250,7 @@ def settle(connection: sa.Connection, ids: Collection[int], torn: Collection[int
     revised = relations.reprinting(connection, ids)
     original, likenesses = _originals(connection, {*ids, *revised})
     before = relations.placed(connection, original)
-    changed = {*ids, *(one for one, of in original.items() if before.get(one, _NOWHERE)[1] != of)}
+    changed = {*ids, *(one for one, of in original.items() if before.get(one, relations.NOWHERE)[1] != of)}
     known = {before[one][0] for one in changed & before.keys()}
     wanted, kept = _looked_at(connection, changed, known)
     notes = _Notes(connection, original, kept)
@@ -260,6 +259,17 @@ def settle(connection: sa.Connection, ids: Collection[int], torn: Collection[int
         relations.MOST_LINKED + relations.NEIGHBOURS * len(ids),
         relations.MOST_LINKS + relations.LINKS * len(ids),
     )
+    done = _followed(connection, linkage, wanted, known)
+    share = {pair: likeness.share for pair, likeness in (notes.likenesses | likenesses).items()}
+    clusters = linkage.clusters(done)
+    members = {one for cluster in clusters for one in cluster}
+    stories.place(connection, clusters, notes.originals_of(members) | original, share, notes.scores, ids)
+
+
+def _followed(
+    connection: sa.Connection, linkage: groups.Linkage, wanted: set[int], known: set[int | None]
+) -> set[int]:
+    """Tell the stories of these articles, then those of all that shared one with any of them, until none is left."""
     done: set[int] = set()
     while wanted:
         linkage.look_around(wanted)
@@ -269,12 +279,9 @@ def settle(connection: sa.Connection, ids: Collection[int], torn: Collection[int
                 fresh.update(linkage.cluster(one))
         done |= fresh
         held = {story_id for story_id, _ in relations.placed(connection, fresh).values()} - known
-        known |= held
+        known = known | held
         wanted = set() if linkage.is_full else _looked_at(connection, (), held)[0] - done
-    share = {pair: likeness.share for pair, likeness in (notes.likenesses | likenesses).items()}
-    clusters = linkage.clusters(done)
-    members = {one for cluster in clusters for one in cluster}
-    stories.place(connection, clusters, notes.originals_of(members) | original, share, notes.scores, ids)
+    return done
 
 
 def _looked_at(
@@ -334,7 +341,7 @@ class _Notes:
         """The originals of these articles, as they are now."""
         unknown = [one for one in ids if one not in self._original]
         placed = relations.placed(self._connection, unknown)
-        self._original |= {one: placed.get(one, _NOWHERE)[1] for one in unknown}
+        self._original |= {one: placed.get(one, relations.NOWHERE)[1] for one in unknown}
         return {one: self._original[one] for one in ids}
 
 

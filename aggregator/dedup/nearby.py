@@ -79,7 +79,7 @@ def _reach(me: Entry, *rows: Row) -> tuple[Entry, Entry]:
     """From where to where all of these rows are known; a side with few entries has no more of them."""
     lows, highs = [], []
     for row in rows:
-        before, after = bisect_left(row, me), bisect_left(row, (*me[:1], me[1] + 1))
+        before, after = bisect_left(row, me), bisect_left(row, (me[0], me[1] + 1))
         lows.append(row[before - BETWEEN] if before >= BETWEEN else _FIRST)
         highs.append(row[after + BETWEEN - 1] if len(row) - after >= BETWEEN else _LAST)
     return max(lows), min(highs)

@@ -1,7 +1,7 @@
 """What the archive keeps to tell reprints and stories: traces of texts, keys to find them by, links, places.
 
-Every statement touches a bounded number of rows: a key holds at most `BUCKET` articles, stories are looked for within
-days, and nothing is read at start. Lists of numbers are written into the statement: a thousand bound parameters cost
+Every statement touches a bounded number of rows: a key of reprints holds at most `BUCKET` articles, under one of stories
+only those around a moment are read, and nothing is read at start. Lists of numbers are written into the statement: a thousand bound parameters cost
 SQLAlchemy more than SQLite needs for the whole query.
 """
 
@@ -179,8 +179,11 @@ def forget(connection: sa.Connection, old: Collection[Trace]) -> None:
             connection.execute(
                 sa.delete(reprint_key).where(reprint_key.c.key == key, reprint_key.c.article_id == one.id)
             )
-        span = minutes(one.when) // SPAN
-        mine = (story_key.c.span == span, story_key.c.article_id == one.id, story_key.c.key.in_(one.face.keys()))
+        mine = (
+            story_key.c.span == _span(one.moment),
+            story_key.c.article_id == one.id,
+            story_key.c.key.in_(one.face.keys()),
+        )
         connection.execute(sa.delete(story_key).where(*mine))
 
 
@@ -231,18 +234,27 @@ def _few(connection: sa.Connection, wanted: Collection[Pair]) -> dict[Pair, near
             for near in {_span(moment - _WINDOW), _span(moment), _span(moment + _WINDOW)}:
                 sought[near].add(key)
     found: dict[Pair, nearby.Row] = {}
+    many: set[int] = set()
     for span, keys in sought.items():
-        found |= _whole_rows(connection, span, keys)
+        rows, crowded = _whole_rows(connection, span, keys)
+        found |= rows
+        many |= crowded
+    if len(_MANY) > _MANY_AT_MOST:
+        _MANY.clear()
+    _MANY.update(many)
     return {
         (span, key): sorted(chain.from_iterable(found.get((near, key), ()) for near in (span - 1, span, span + 1)))
         for span, keys in spans.items()
-        for key in keys - _MANY
+        for key in keys - many
     }
 
 
-def _whole_rows(connection: sa.Connection, span: int, keys: Collection[int]) -> dict[Pair, nearby.Row]:
-    """By span and key all that stands there, but for keys with many articles, which are noted."""
+def _whole_rows(
+    connection: sa.Connection, span: int, keys: Collection[int]
+) -> tuple[dict[Pair, nearby.Row], set[int]]:
+    """By span and key all that stands there; and the keys with many articles, of which not all may have been read."""
     found: dict[Pair, nearby.Row] = defaultdict(list)
+    many: set[int] = set()
     query = f"SELECT key, moment, article_id FROM story_key WHERE span = {span:d}"  # noqa: S608 - a number of ours
     every = sorted(keys)
     for start in range(0, len(every), AT_ONCE):
@@ -250,12 +262,10 @@ def _whole_rows(connection: sa.Connection, span: int, keys: Collection[int]) -> 
         rows = list(_among(connection, query, "key", part, f" LIMIT {MOST_PAIRS}"))
         for key, entries in groupby(rows, key=itemgetter(0)):
             found[span, key] += map(itemgetter(1, 2), entries)
-        many = part if len(rows) == MOST_PAIRS else [key for key in part if len(found.get((span, key), ())) > MANY]
-        _MANY.update(many)
-    if len(_MANY) > _MANY_AT_MOST:
-        _MANY.clear()
-        _MANY.update(keys)
-    return found
+        many.update(
+            part if len(rows) == MOST_PAIRS else (key for key in part if len(found.get((span, key), ())) > MANY)
+        )
+    return found, many
 
 
 def _around_moments(connection: sa.Connection, wanted: Collection[Pair]) -> dict[Pair, nearby.Row]:
@@ -352,7 +362,7 @@ def _with_one_of(connection: sa.Connection, query: str, ids: Collection[int]) ->
         found = list(_among(connection, query, side, ids, f" LIMIT {MOST_PAIRS}"))
         if len(found) >= MOST_PAIRS:
             order = f" ORDER BY {side} DESC, {other} DESC LIMIT {MOST_PAIRS}"
-            found = list(_among(connection, query, side, ids, order))
+            found = list(islice(_among(connection, query, side, ids, order), MOST_PAIRS))
         yield from found
 
 
@@ -371,14 +381,11 @@ def _around(connection: sa.Connection, query: str, ids: Collection[int]) -> dict
     seen, fresh = set(ids), set(ids)
     while fresh and len(seen) < most:
         strength: dict[int, float] = {}
-        for side in ("a", "b"):
-            other = "b" if side == "a" else "a"
-            order = f" ORDER BY {side} DESC, {other} DESC LIMIT {MOST_PAIRS}"  # the latest are those asked for
-            for a, b, *values in islice(_among(connection, query, side, fresh, order), MOST_PAIRS):
-                found[a, b] = tuple(values)
-                for member in (a, b):
-                    if member not in seen:
-                        strength[member] = max(strength.get(member, -math.inf), values[0])
+        for a, b, *values in _with_one_of(connection, query, fresh):
+            found[a, b] = tuple(values)
+            for member in (a, b):
+                if member not in seen:
+                    strength[member] = max(strength.get(member, -math.inf), values[0])
         closest = sorted(strength, key=lambda member: (-strength[member], member))
         fresh = set(closest[: most - len(seen)])
         seen |= fresh
@@ -413,6 +420,10 @@ def link_by_word(connection: sa.Connection, score: float) -> None:
     for a, b in connection.execute(query).fetchall():
         connection.execute(sa.delete(story_link).where(story_link.c.a == a, story_link.c.b == b))
         connection.execute(sa.insert(story_link).values(a=a, b=b, score=score, keys=ALWAYS))
+
+
+NOWHERE: tuple[int | None, int | None] = (None, None)
+"""The story and the original of an article that has neither."""
 
 
 def placed(connection: sa.Connection, ids: Iterable[int]) -> dict[int, tuple[int | None, int | None]]:
