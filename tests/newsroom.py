@@ -6,11 +6,11 @@ with Newsroom() as room: room.feeds_yaml(folder)      feeds.yaml that names its 
 from __future__ import annotations
 
 import hashlib
-import threading
 from html import escape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Self
+
+from tests.serving import Serving
 
 OUTLETS = {"morning": "晨报", "harbour": "港城日报", "ledger": "The Ledger"}
 
@@ -71,7 +71,7 @@ ARTICLES: list[tuple[str, str, str, str, list[str]]] = [
 ]
 
 
-class Newsroom:
+class Newsroom(Serving):
     """The server; `edit` rewrites an article, `break_feed` makes one outlet answer 503."""
 
     def __init__(self) -> None:
@@ -81,14 +81,6 @@ class Newsroom:
         handler = type("Handler", (_Handler,), {"room": self})
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self.port = self._server.server_address[1]
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
 
     def edit(self, guid: str, paragraph: str) -> None:
         """The outlet rewrites the first paragraph."""

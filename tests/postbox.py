@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import socketserver
-import threading
 from email import message_from_bytes, policy
 from email.message import EmailMessage
-from typing import Self, cast
+from typing import cast
+
+from tests.serving import Serving
 
 
-class Postbox:
+class Postbox(Serving):
     """`with Postbox() as box:` then `box.url`, `box.mails`; `refusing` puts every recipient off."""
 
     def __init__(self, password: str = "") -> None:
@@ -22,14 +23,6 @@ class Postbox:
         self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), handler)
         self._server.daemon_threads = True
         self.port = self._server.server_address[1]
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
 
     @property
     def url(self) -> str:
