@@ -319,7 +319,7 @@ class _Notes:
         self._original = dict(original)
         self._kept = kept
         self._has_words = relations.has_verdicts(connection)
-        self.scores: dict[Pair, float] = {}
+        self.scores: dict[int, dict[int, int]] = {}
         self.likenesses: dict[Pair, Likeness] = {}
 
     def of(self, ids: Collection[int]) -> groups.Noted:

@@ -20,7 +20,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from aggregator.dedup import nearby, reprint, story
+from aggregator.dedup import groups, nearby, reprint, story
 from aggregator.dedup.groups import Copy
 from aggregator.dedup.reprint import Fingerprint, Likeness
 from aggregator.dedup.story import Face
@@ -51,6 +51,7 @@ MOST_LINKS, LINKS = 6_000, 50
 """Links of stories that are read together, and for each article that is placed."""
 COPIES = 3
 """Further articles that are looked at for each one that is placed, among its copies or for a lost link."""
+PARTS = groups.PARTS
 MANY = 32
 """Articles under one key, within a window, beyond which not all of them are read."""
 AT_ONCE = 1000
@@ -171,9 +172,9 @@ def put_traces(connection: sa.Connection, fresh: Sequence[Trace]) -> None:
 def forget(connection: sa.Connection, old: Collection[Trace]) -> None:
     """Take out everything that was derived from these texts, except places and what analysts said."""
     ids = [one.id for one in old]
-    for table, column in (
-        (reprint_link, "a"), (reprint_link, "b"), (story_link, "a"), (story_link, "b"), (trace, "article_id"),
-    ):  # fmt: skip
+    linked, _ = scores_of(connection, ids)
+    _unlink(connection, [(other, one) for one, scores in linked.items() for other in scores])
+    for table, column in ((reprint_link, "a"), (reprint_link, "b"), (story_link, "a"), (trace, "article_id")):
         for part in chunked(ids):
             connection.execute(sa.delete(table).where(table.c[column].in_(part)))
     for one in old:
@@ -338,13 +339,20 @@ def take_back(connection: sa.Connection, parted: Mapping[Pair, int]) -> set[int]
     the articles that lost a link.
     """
     torn: list[Pair] = []
-    rows = [(a, b, number) for (a, b), number in sorted(parted.items())]
+    rows = sorted((*pair, number) for (a, b), number in parted.items() for pair in ((a, b), (b, a)))
     for part in _parts(rows):
         lessened = rows_of(connection, _LESSEN.format(",".join(map(str, part)), ALWAYS))
         torn += [(a, b) for a, b, keys in lessened if keys < nearby.SHARED]
-    for a, b in torn:
-        connection.execute(sa.delete(story_link).where(story_link.c.a == a, story_link.c.b == b))
-    return {one for pair in torn for one in pair}
+    _unlink(connection, torn)
+    return {one for one, _ in torn}
+
+
+def _unlink(connection: sa.Connection, torn: Iterable[Pair]) -> None:
+    """Take out story links from this side."""
+    rows = [{"one": a, "other": b} for a, b in torn]
+    if rows:
+        this = (story_link.c.a == sa.bindparam("one"), story_link.c.b == sa.bindparam("other"))
+        connection.execute(sa.delete(story_link).where(*this), rows)
 
 
 def put_keys(connection: sa.Connection, reprint_keys: Iterable[Pair], fresh: Iterable[Trace]) -> None:
@@ -360,8 +368,9 @@ def put_links(
     """Note what was judged of pairs (a < b), and under how many keys they meet: ALWAYS for those not in `keys`."""
     likenesses = [(a, b, like.share, like.of_longer) for (a, b), like in sorted(copies.items())]
     _insert(connection, reprint_link, ("a", "b", "share", "of_longer"), likenesses)
-    rows = [(a, b, round(scores[a, b], 6), keys.get((a, b), ALWAYS)) for a, b in sorted(scores)]
-    _insert(connection, story_link, ("a", "b", "score", "keys"), rows)
+    judged = {pair: (round(score * PARTS), keys.get(pair, ALWAYS)) for pair, score in scores.items()}
+    rows = [(*pair, *said) for (a, b), said in judged.items() for pair in ((a, b), (b, a))]
+    _insert(connection, story_link, ("a", "b", "score", "keys"), sorted(rows))
 
 
 def copies_around(connection: sa.Connection, ids: Collection[int]) -> dict[Pair, Likeness]:
@@ -376,20 +385,32 @@ def likenesses_of(connection: sa.Connection, ids: Collection[int]) -> dict[Pair,
     return {(a, b): Likeness(*values) for a, b, *values in found}
 
 
-def scores_of(connection: sa.Connection, ids: Collection[int]) -> tuple[dict[Pair, float], set[Pair]]:
-    """All story links of these articles, and those of them that do not hang on keys, as of reprints."""
-    found = list(_with_one_of(connection, "SELECT a, b, score, keys FROM story_link", ids))
-    return {row[:2]: row[2] for row in found}, {row[:2] for row in found if row[3] == ALWAYS}
+def scores_of(connection: sa.Connection, ids: Collection[int]) -> tuple[dict[int, dict[int, int]], set[Pair]]:
+    """All story links of these articles: of each the others and what they score, in millionths. And those pairs that
+    do not hang on keys, as reprints.
+    """
+    found: dict[int, dict[int, int]] = {one: {} for one in ids}
+    always: set[Pair] = set()
+    for a, b, score, keys in _bounded(connection, "SELECT a, b, score, keys FROM story_link", "a", "b", ids):
+        found[a][b] = score
+        if keys == ALWAYS:
+            always.add((a, b) if a < b else (b, a))
+    return found, always
 
 
 def _with_one_of(connection: sa.Connection, query: str, ids: Collection[int]) -> Iterator[Any]:
-    """The links with one of these articles; of more than MOST_PAIRS to one side the latest, which were asked for."""
-    for side, other in (("a", "b"), ("b", "a")):
-        found = list(among(connection, query, side, ids, f" LIMIT {MOST_PAIRS}"))
-        if len(found) >= MOST_PAIRS:
-            order = f" ORDER BY {side} DESC, {other} DESC LIMIT {MOST_PAIRS}"
-            found = list(islice(among(connection, query, side, ids, order), MOST_PAIRS))
-        yield from found
+    """The links with one of these articles on either side."""
+    yield from _bounded(connection, query, "a", "b", ids)
+    yield from _bounded(connection, query, "b", "a", ids)
+
+
+def _bounded(connection: sa.Connection, query: str, side: str, other: str, ids: Collection[int]) -> list[Any]:
+    """The links with one of these articles on this side; of more than MOST_PAIRS the latest, which were asked for."""
+    found = list(among(connection, query, side, ids, f" LIMIT {MOST_PAIRS}"))
+    if len(found) >= MOST_PAIRS:
+        order = f" ORDER BY {side} DESC, {other} DESC LIMIT {MOST_PAIRS}"
+        found = list(islice(among(connection, query, side, ids, order), MOST_PAIRS))
+    return found
 
 
 def reprinting(connection: sa.Connection, ids: Collection[int]) -> set[int]:
@@ -443,9 +464,9 @@ def say(connection: sa.Connection, kind: str, pairs: Iterable[Pair], now: dateti
 def link_by_word(connection: sa.Connection, score: float) -> None:
     """Note a story link for each pair that an analyst put together."""
     query = sa.select(relation_verdict.c.a, relation_verdict.c.b).where(relation_verdict.c.kind == "one story")
-    for a, b in connection.execute(query).fetchall():
-        connection.execute(sa.delete(story_link).where(story_link.c.a == a, story_link.c.b == b))
-        connection.execute(sa.insert(story_link).values(a=a, b=b, score=score, keys=ALWAYS))
+    pairs = [(a, b) for a, b in connection.execute(query).fetchall()]
+    _unlink(connection, [pair for a, b in pairs for pair in ((a, b), (b, a))])
+    put_links(connection, {}, dict.fromkeys(pairs, score), {})
 
 
 NOWHERE: tuple[int | None, int | None] = (None, None)
