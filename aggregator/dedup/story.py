@@ -270,16 +270,20 @@ def _numbers(folded: str, least: int = 2) -> Iterator[int]:
             yield _hash(bare)
 
 
+_DAYS = (1 << 32) - 1
+"""A month has no day 32: 第35日 is the day of a war."""
+
+
 def _days(folded: str, words: Sequence[str]) -> int:
     bits = 0
     if "日" in folded:
         for day in _DAY.findall(folded):
             bits |= 1 << int(day)
     if _MONTHS.isdisjoint([word[:3] for word in words]):
-        return bits
+        return bits & _DAYS
     for month_first, day_first in _DAY_EN.findall(folded):
         bits |= 1 << int(month_first or day_first)
-    return bits
+    return bits & _DAYS
 
 
 @cache
