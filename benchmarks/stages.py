@@ -46,6 +46,7 @@ STAGES = (
     ("aggregator.store.articles", ("known", "_replaced", "_old_keys", "text_of"), "same item"),
     ("aggregator.store.articles", ("add", "_insert", "revise", "_row", "_stored", "_seconds"), "write"),
     ("aggregator.dedup.reprint", (), "reprint"),
+    ("aggregator.dedup.prints", (), "reprint"),
     ("aggregator.dedup.story", (), "story"),
     ("aggregator.dedup.groups", (), "story"),
     ("aggregator.store.stories", (), "story"),
