@@ -48,6 +48,7 @@ STAGES = (
     ("aggregator.dedup.reprint", (), "reprint"),
     ("aggregator.dedup.prints", (), "reprint"),
     ("aggregator.dedup.story", (), "story"),
+    ("aggregator.dedup.faces", (), "story"),
     ("aggregator.dedup.groups", (), "story"),
     ("aggregator.store.stories", (), "story"),
     ("aggregator.relate", ("_copy", "_likeness", "_originals", "_near_copies"), "reprint"),

@@ -69,11 +69,14 @@ def text_of(codes: Hashes) -> str:
     return codes.tobytes().decode("utf-32-le", "surrogatepass")
 
 
-def runs(at: Indexes) -> tuple[Indexes, Indexes]:
-    """Where rows of neighbours begin and end among ascending places."""
+def runs(at: Indexes, ranks: Indexes | None = None) -> tuple[Indexes, Indexes]:
+    """Where rows of neighbours begin and end among ascending places. With `ranks`, their ranks among the places of more
+    characters, a row may have these between.
+    """
     if not len(at):
         return at, at
-    breaks = np.flatnonzero(at[1:] - at[:-1] != 1)
+    apart = at[1:] - at[:-1]
+    breaks = np.flatnonzero(apart != (1 if ranks is None else ranks[1:] - ranks[:-1]))
     return at.take(np.concatenate(([0], breaks + 1))), at.take(np.concatenate((breaks, [len(at) - 1]))) + 1
 
 

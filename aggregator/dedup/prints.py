@@ -7,7 +7,6 @@ The array work is done for many texts at once, since a call of numpy's costs mor
 from __future__ import annotations
 
 import re
-import zlib
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ import numpy.typing as npt
 
 from aggregator.dedup import folding
 from aggregator.dedup.folding import U32, Hashes, Indexes
+from aggregator.dedup.hashing import crc32, gathered, utf8
 
 SAMPLE = 160
 """Hashes in a sample: at a true containment of 0.7 the estimate errs by 0.036."""
@@ -122,7 +122,7 @@ def _made(texts: Sequence[str]) -> list[Fingerprint]:
     letters = folding.with_mark(marked, folding.LETTER)
     marked = marked.take(letters)
     codes = folding.codes_of(marked)
-    said, digits = folding.text_of(codes), folding.with_mark(marked, folding.DIGIT)
+    digits = folding.with_mark(marked, folding.DIGIT)
     ends = letters.searchsorted(begins)
     spans = np.stack((ends[:-1], ends[1:]), axis=1)
     han = [_is_han(codes[start:end]) for start, end in spans.tolist()]
@@ -131,9 +131,9 @@ def _made(texts: Sequence[str]) -> list[Fingerprint]:
         which = [at for at, its in enumerate(han) if its == script]
         mine = spans.take(which, axis=0)
         if script:
-            slots = _han_slots(said, digits, mine)
+            slots = _han_slots(codes, digits, mine)
         else:
-            slots = _latin_slots([texts[at] for at in which], said, letters, begins.take(which))
+            slots = _latin_slots([texts[at] for at in which], codes, letters, begins.take(which))
         lengths = (mine[:, 1] - mine[:, 0]).tolist()
         rest = zip(which, lengths, _samples_and_keys(codes, mine, han=script), slots, strict=True)
         for at, length, (sample, whole, keys), its in rest:
@@ -149,10 +149,10 @@ def _is_han(codes: Hashes) -> bool:
 # --- numbers and names ------------------------------------------------------------------------------------------
 
 
-def _han_slots(said: str, digits: Indexes, spans: Indexes) -> list[frozenset[int]]:
+def _han_slots(codes: Hashes, digits: Indexes, spans: Indexes) -> list[frozenset[int]]:
     """Each number with its surroundings, four characters before and two after; other numbers in them left out.
 
-    `said` is all texts' letters, `digits` the places of digits in it; `spans` has a row for each text.
+    `codes` are all texts' letters, `digits` the places of digits among them; `spans` has a row for each text.
     """
     starts, limits = spans[:, 0], spans[:, 1] - _CREDIT_LETTERS * (spans[:, 1] - spans[:, 0] > 10 * _CREDIT_LETTERS)
     who = starts.searchsorted(digits, side="right") - 1
@@ -163,14 +163,14 @@ def _han_slots(said: str, digits: Indexes, spans: Indexes) -> list[frozenset[int
     who = who.take((digits + who).searchsorted(first))
     first, last = first - who, last - who
     before = np.maximum(np.concatenate(([0], last[:-1])), starts.take(who)) if len(who) else first
-    after = np.minimum(np.concatenate((first[1:], [len(said)])), limits.take(who)) if len(who) else first
+    after = np.minimum(np.concatenate((first[1:], [len(codes)])), limits.take(who)) if len(who) else first
     places = np.stack((who, np.maximum(before, first - 4), first, last, np.minimum(last + 2, after)))
-    return _slots(said, places.take(np.flatnonzero(first - before >= 3), axis=1), len(spans))  # noqa: PLR2004 - three letters tell
+    return _slots(codes, places.take(np.flatnonzero(first - before >= 3), axis=1), len(spans))  # noqa: PLR2004 - three letters tell
 
 
-def _latin_slots(texts: Sequence[str], said: str, letters: Indexes, at: Indexes) -> list[frozenset[int]]:
+def _latin_slots(texts: Sequence[str], codes: Hashes, letters: Indexes, at: Indexes) -> list[frozenset[int]]:
     """The same for Latin letters, where names fill slots too (`the council of Geneva`) and surroundings are three times
-    as long. `at` says where the texts begin in what `letters` are the letters of.
+    as long. `at` says where the texts begin in what `letters` are the places of letters in.
     """
     found = [_names(text, begin) for text, begin in zip(texts, at.tolist(), strict=True)]
     around = np.array([span for spans in found for span in spans], dtype=np.intp).reshape(-1, 4)
@@ -178,7 +178,7 @@ def _latin_slots(texts: Sequence[str], said: str, letters: Indexes, at: Indexes)
     earliest, start, end, final = letters.searchsorted(around.T)
     first = np.maximum(earliest, start - 12)
     places = np.stack((who, first, start, end, np.minimum(final, end + 6)))
-    return _slots(said, places.take(np.flatnonzero(start - first >= 8), axis=1), len(texts))  # noqa: PLR2004 - a word or two
+    return _slots(codes, places.take(np.flatnonzero(start - first >= 8), axis=1), len(texts))  # noqa: PLR2004 - a word or two
 
 
 def _names(text: str, begin: int) -> list[tuple[int, int, int, int]]:
@@ -192,16 +192,25 @@ def _names(text: str, begin: int) -> list[tuple[int, int, int, int]]:
     ]
 
 
-def _slots(said: str, places: Indexes, size: int) -> list[frozenset[int]]:
+def _slots(codes: Hashes, places: Indexes, size: int) -> list[frozenset[int]]:
     """The slots of each of so many texts; `places` are the text, where the surroundings begin, where the number begins
     and ends, and where the surroundings end.
     """
-    found: list[set[int]] = [set() for _ in range(size)]
-    crc = zlib.crc32
-    for who, first, start, end, final in zip(*places.tolist(), strict=True):
-        around = crc(f"{said[first:start]}#{said[end:final]}".encode())
-        found[who].add((around & 0xFFFF) << 16 | crc(said[start:end].encode()) & 0xFFFF)
-    return list(map(frozenset, found))
+    who, first, start, end, final = places
+    mark = np.full_like(who, len(codes))
+    begins, ends = np.stack((first, mark, end), axis=1).ravel(), np.stack((start, mark + 1, final), axis=1).ravel()
+    said, bounds = gathered(np.append(codes, _MARK), np.concatenate((begins, start)), np.concatenate((ends, end)))
+    bounds = np.concatenate((bounds[: len(begins) : 3], bounds[len(begins) :]))
+    data, offsets = utf8(said)
+    bounds = offsets.take(bounds)
+    around, number = crc32(data, bounds[:-1], bounds[1:]).reshape(2, -1) & U32(0xFFFF)
+    slots = (around << U32(16) | number).tolist()
+    upto = who.searchsorted(np.arange(size + 1)).tolist()
+    return [frozenset(slots[begin:to]) for begin, to in pairwise(upto)]
+
+
+_MARK = U32(ord("#"))
+"""Stands for the number between its surroundings."""
 
 
 # --- sample and keys --------------------------------------------------------------------------------------------
@@ -250,19 +259,22 @@ def _smallest(hashes: Hashes, starts: Indexes, numbers: Indexes, most: Indexes) 
 
     All hashes are passed over but those under a limit, that of which a text most likely has a few more than wanted.
     """
-    first = int(starts[0])
-    widths = np.diff(starts, append=max(len(hashes), int(starts[-1])))
     limits = np.minimum((most * 1.4 + 30) / np.maximum(numbers, 1), 1.0) * _ALL
-    while True:
-        limit = np.repeat(limits.astype(U32), widths)[: len(hashes) - first]
-        at = np.flatnonzero(hashes[first:] <= limit) + first
-        who = starts.searchsorted(at, side="right") - 1
-        inside = np.flatnonzero(at - starts.take(who) < numbers.take(who))
-        at, who = at.take(inside), who.take(inside)
-        short = np.bincount(who, minlength=len(starts)) < np.minimum(numbers, most)
-        if not short.any():
-            return _cut([np.sort(who.astype(U64) << U64(32) | hashes.take(at))], most)
-        limits[short] = _ALL
+    begins = np.concatenate((starts, [max(len(hashes), int((starts + numbers)[-1]))]))
+    sizes = np.stack((numbers, begins[1:] - starts - numbers), axis=1).ravel()
+    limit = np.repeat(np.stack((limits, np.zeros_like(limits)), axis=1).ravel().astype(U32), sizes)
+    first = int(starts[0])
+    at = np.flatnonzero(hashes[first:] < limit[: len(hashes) - first]) + first
+    bounds = at.searchsorted(begins)
+    found = np.diff(bounds)
+    every = np.repeat(np.arange(len(starts), dtype=U64) << U64(32), found) | hashes.take(at)
+    parts = [np.sort(every)]
+    for text in np.flatnonzero(found < np.minimum(numbers, most)).tolist():
+        # One word again and again, or a hash that is the largest there is.
+        mine = np.sort(hashes[starts[text] : starts[text] + numbers[text]])
+        parts[0] = parts[0][parts[0] >> U64(32) != U64(text)]
+        parts.append(U64(text << 32) | mine[: int(most[text])])
+    return _cut(parts, most)
 
 
 def _cut(parts: Sequence[_Numbered], most: Indexes) -> _Numbered:
