@@ -14,12 +14,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache, lru_cache
 from importlib.resources import files
-from itertools import accumulate, chain, combinations, pairwise
+from itertools import chain, combinations, pairwise
+from struct import Struct
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from aggregator.dedup import folding
+from aggregator.dedup import folding, packing
 from aggregator.dedup.folding import U32, Hashes, Indexes
 from aggregator.dedup.hashing import crc32
 from aggregator.dedup.names import catalogue
@@ -33,7 +35,7 @@ KEYS = 20
 """Terms of an article by which others find it: its weightiest."""
 NAMES_PAIRED, TELLING = 4, 2.5
 """Names whose pairs are keys, and the least weight of such a name."""
-VERSION = 1
+VERSION = 2
 """Of what `packed` gives; goes up when faces are made in another way."""
 FINE = 500
 """Weights are kept in parts of so many, so that a face read again compares as when it was new."""
@@ -56,14 +58,14 @@ _SIGNED = re.compile(r"[(（][^()（）\n]{0,24}(?:记者|記者|社|讯|訊|中
 _REUTERS = re.compile(r"(?m:^路透[^\n]{0,16}?\d{1,2}月\d{1,2}日\s*-)")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)  # frozen it would take 2 µs longer to make, several times an article
 class Face:
     """What is kept of an article to compare it.
 
     `terms` are the hashes of what title and beginning say, ascending; `marks` holds for each its weight there, `FINE`
     parts to one, doubled, and one more where it stands in the title. `norm` is the length of the vector of weights,
     `title_weight` the sum of how rare the title's terms are. `weightiest` are the terms to be found by; `days` has a
-    bit for each day of the month named.
+    bit for each day of the month named. `data` is what is kept in the archive.
     """
 
     han: bool
@@ -77,6 +79,7 @@ class Face:
     title_numbers: frozenset[int]
     days: int
     names: frozenset[int]
+    data: bytes = b""
 
     def term_keys(self) -> list[int]:
         """Signed hashes of the weightiest terms, under which articles find each other."""
@@ -100,18 +103,8 @@ class Face:
         return [*self.term_keys(), *(own for own, _ in self.name_keys())]
 
     def packed(self) -> bytes:
-        """About 1 KB; `when` is not in it."""
-        parts = (self.weightiest, self.numbers, self.title_numbers, self.names)
-        words = [
-            self.han | VERSION << 8,
-            round(self.norm * 1000),
-            round(self.title_weight * 1000),
-            self.days,
-            *map(len, parts),
-        ]
-        for part in parts:
-            words += part
-        return array("I", words).tobytes() + self.terms.tobytes() + self.marks.tobytes()
+        """About 900 bytes; `when` is not in it."""
+        return self.data
 
 
 def _pair_key(pair: tuple[int, ...], *, han: bool) -> int:
@@ -123,30 +116,149 @@ def is_current(data: bytes) -> bool:
     return data[1] == VERSION
 
 
-_HEAD = 32
+_HEAD = Struct("<BBHIII6I")
+"""Of six parts the sizes are in it: the upper bytes of terms, the lower ones, the numbers, those of the title, the names,
+and the terms that are not said just once in the text.
+"""
+_ONCE = 2
+"""Stands in what `_packed_all` takes for what is said once in the text."""
+_WIDE = 2
+"""Marks what has more terms than a byte counts, or one said more than a hundred times: it takes four bytes for each of
+these, and goes by itself.
+"""
+_FITS = 1 << 8
 
 
-@lru_cache(maxsize=8192)
+def _packed_all(faces: Sequence[Face], said: Sequence[Hashes]) -> list[bytes]:
+    """What is kept of each of these; `said` holds for each term how often it is said, twice for each time in the title,
+    doubled, and one more where it stands in the title. The weights can be made from that again.
+    """
+    wide = [len(one.terms) > _FITS for one in faces]
+    if not any(wide) and (_joined(said) < _FITS).all():
+        return _packed(faces, said, wide=False)
+    wide = [its or bool((numbers >= _FITS).any()) for its, numbers in zip(wide, said, strict=True)]
+    return [_packed([one], [mine], wide=its)[0] for one, mine, its in zip(faces, said, wide, strict=True)]
+
+
+def _joined(rows: Sequence[Hashes]) -> Hashes:
+    return np.concatenate(rows) if rows else np.zeros(0, dtype=U32)
+
+
+def _packed(faces: Sequence[Face], numbers: Sequence[Hashes], *, wide: bool) -> list[bytes]:
+    begins = folding.bounds([len(one.terms) for one in faces])
+    said = _joined(numbers)
+    often = np.flatnonzero(said != _ONCE)
+    cuts = often.searchsorted(begins)
+    small = (often - np.repeat(begins[:-1], np.diff(cuts)), said.take(often).astype(np.intp), _tops(faces, begins))
+    type_, size = ("I", 4) if wide else ("B", 1)
+    places, counts, tops = (part.astype(type_).tobytes() for part in small)
+    found, top = [], 0
+    terms = packing.packed([one.terms for one in faces])
+    for one, (upper, lower), (start, end) in zip(faces, terms, pairwise((size * cuts).tolist()), strict=True):
+        head = _HEAD.pack(
+            one.han | _WIDE * wide, VERSION, len(one.weightiest),
+            round(one.norm * 1000), round(one.title_weight * 1000), one.days,
+            len(upper), len(lower), len(one.numbers), len(one.title_numbers), len(one.names), end - start,
+        )  # fmt: skip
+        hashes, names = array("I", [*one.numbers, *one.title_numbers]).tobytes(), array("H", one.names).tobytes()
+        last = top + size * len(one.weightiest)
+        found.append(
+            b"".join((head, upper, lower, hashes, names, places[start:end], counts[start:end], tops[top:last]))
+        )
+        top = last
+    return found
+
+
+def _tops(faces: Sequence[Face], begins: Indexes) -> Indexes:
+    """The places of the weightiest terms among the terms of each."""
+    sizes = np.diff(begins)
+    counts = [len(one.weightiest) for one in faces]
+    wanted = np.array(list(chain.from_iterable(one.weightiest for one in faces)), dtype=U64)
+    owners = np.arange(len(faces), dtype=U64) << U64(32)
+    every = np.repeat(owners, sizes) | _joined([one.terms for one in faces])
+    found: Indexes = every.searchsorted(np.repeat(owners, counts) | wanted) - np.repeat(begins[:-1], counts)
+    return found
+
+
 def unpacked(data: bytes, when: datetime) -> Face:
-    """The face from `packed`. The last ones are kept: the same articles are compared with many that come."""
-    han, norm, title_weight, days, *sizes = array("I", data[:_HEAD])
-    ends = list(accumulate(sizes))
-    start = _HEAD + 4 * ends[-1]
-    words = array("I", data[_HEAD:start])
-    size = (len(data) - start) // 6
-    return Face(
-        bool(han & 1),
-        when,
-        np.frombuffer(data, U32, size, start),
-        np.frombuffer(data, np.uint16, size, start + 4 * size),
-        norm / 1000,
-        title_weight / 1000,
-        tuple(words[: ends[0]]),
-        frozenset(words[ends[0] : ends[1]]),
-        frozenset(words[ends[1] : ends[2]]),
-        days,
-        frozenset(words[ends[2] : ends[3]]),
-    )
+    """The face from `packed`."""
+    return unpacked_all([(data, when)])[0]
+
+
+def unpacked_all(every: Sequence[tuple[bytes, datetime]]) -> list[Face]:
+    """The faces from `packed`. The last ones are kept: the same articles are compared with many that come."""
+    return _READ.of(every)
+
+
+def _read(every: Sequence[tuple[bytes, datetime]]) -> list[Face]:
+    if any(data[0] & _WIDE for data, _ in every):
+        return [_unpacked([one], wide=bool(one[0][0] & _WIDE))[0] for one in every]
+    return _unpacked(every, wide=False)
+
+
+def _unpacked(every: Sequence[tuple[bytes, datetime]], *, wide: bool) -> list[Face]:
+    type_, size = ("I", 4) if wide else ("B", 1)
+    heads = [_HEAD.unpack_from(data) for data, _ in every]
+    parts = [_parts(data, head) for (data, _), head in zip(every, heads, strict=True)]
+    rows = packing.unpacked([part[:2] for part in parts])
+    begins = folding.bounds(list(map(len, rows)))
+    terms, said = _joined(rows), np.full(begins[-1], _ONCE, dtype=U32)
+    small = [np.frombuffer(b"".join([part[at] for part in parts]), dtype=type_) for at in (4, 5, 6)]
+    places, numbers, tops = (part.astype(np.intp) for part in small)
+    often = places + np.repeat(begins[:-1], [len(part[4]) // size for part in parts])
+    said[often] = numbers
+    rarities = rarities_of(terms)
+    weights = np.rint(rarities * FINE)
+    weights[often] = _weights(numbers >> 1, rarities.take(often))
+    marks = _marks(weights, (said & U32(1)) != 0)
+    most = [head[2] for head in heads]
+    weightiest = terms.take(tops + np.repeat(begins[:-1], most)).tolist()
+    found, top = [], 0
+    for (data, when), head, part, (start, end) in zip(every, heads, parts, pairwise(begins.tolist()), strict=True):
+        flags, _, number, norm, title_weight, days, *_ = head
+        hashes, names = array("I", part[2]), array("H", part[3])
+        kept = terms[start:end], marks[start:end]
+        mine, split = tuple(weightiest[top : top + number]), head[8]
+        its_numbers, in_title = frozenset(hashes[:split]), frozenset(hashes[split:])
+        top += number
+        found.append(
+            Face(
+                bool(flags & 1),
+                when,
+                *kept,
+                norm / 1000,
+                title_weight / 1000,
+                mine,
+                its_numbers,
+                in_title,
+                days,
+                frozenset(names),
+                data,
+            )
+        )
+    return found
+
+
+_Parts = tuple[bytes, bytes, bytes, bytes, bytes, bytes, bytes]
+"""The upper and lower bytes of terms, the numbers, the names, which terms are not said once, what stands in `said` for
+these, and which are the weightiest.
+"""
+
+
+def _parts(data: bytes, head: Sequence[int]) -> _Parts:
+    *_, upper, lower, numbers, in_title, names, often = head
+    first = _HEAD.size + upper
+    second = first + lower
+    third = second + 4 * (numbers + in_title)
+    fourth = third + 2 * names
+    fifth = fourth + often
+    return (
+        data[_HEAD.size : first], data[first:second], data[second:third], data[third:fourth],
+        data[fourth:fifth], data[fifth : fifth + often], data[fifth + often :],
+    )  # fmt: skip
+
+
+_READ = packing.Remembered(_read, 8192)
 
 
 @cache
@@ -242,13 +354,13 @@ def _made(said: _Said, moments: Sequence[datetime]) -> list[Face]:
     pairs = said.codes[:-1] * _P1 + said.codes[1:] * _P2
     both = inside[:-1] & inside[1:]
     weighed = _weighed(_terms(said, pairs, both, words, figures), len(moments))
-    names = _names(said, pairs, both)
-    days = _days(said, words, figures)
-    rest = zip(said.han, moments, weighed, figures.numbers, figures.title_numbers, days, names, strict=True)
-    return [
-        Face(han, when, terms, marks, norm, title_weight, weightiest, numbers, in_title, named_days, its_names)
-        for han, when, (terms, marks, norm, title_weight, weightiest), numbers, in_title, named_days, its_names in rest
-    ]
+    often, *shown = zip(*weighed, strict=True)
+    names, days = _names(said, pairs, both), _days(said, words, figures)
+    columns = (said.han, moments, *shown, figures.numbers, figures.title_numbers, days, names)
+    made = list(map(Face, *columns))
+    for one, data in zip(made, _packed_all(made, often), strict=True):
+        one.data = data
+    return made
 
 
 def _is_han(codes: Hashes) -> npt.NDArray[np.bool_]:
@@ -354,8 +466,8 @@ def _mixed(pairs: Hashes) -> Hashes:
     return hashes
 
 
-_Weighed = tuple[Hashes, npt.NDArray[np.uint16], float, float, tuple[int, ...]]
-"""The weightiest terms and all of the title, ascending, their marks, the length of the whole vector, what the title's
+_Weighed = tuple[Hashes, Hashes, npt.NDArray[np.uint16], float, float, tuple[int, ...]]
+"""Of the weightiest terms and all of the title how often each is said, these, ascending, their marks, the length of the whole vector, what the title's
 terms weigh, and the very weightiest.
 """
 
@@ -370,7 +482,7 @@ def _weighed(every: npt.NDArray[np.uint64], size: int) -> Iterator[_Weighed]:
     bare = bare.take(firsts)
     terms, owners = bare.astype(U32), (bare >> U64(32)).astype(np.intp)
     rarities = rarities_of(terms)
-    weights = np.rint((1 + np.log(counts)) * rarities * FINE)
+    weights = _weights(counts, rarities)
     norms = np.sqrt(np.bincount(owners, weights * weights, size)).tolist()
     in_titles = np.bincount(owners, rarities * titled, size).tolist()
     sizes = np.bincount(owners, minlength=size)
@@ -380,21 +492,32 @@ def _weighed(every: npt.NDArray[np.uint64], size: int) -> Iterator[_Weighed]:
     least = np.maximum(65535 - weights, 0).astype(U64)
     order = (np.sort(owners.astype(U64) << U64(48) | least << U64(32) | place.astype(U64))).astype(U32)
     weightiest = terms.take(order.take(np.flatnonzero(ranks < KEYS))).tolist()
-    marks = weights.astype(np.uint16) << 1 | titled
+    marks, often = _marks(weights, titled), counts.astype(U32) << U32(1) | titled
     kept = titled.copy()
     kept[order.take(np.flatnonzero(ranks < MOST_TERMS))] = True
     at = np.flatnonzero(kept)
-    terms, marks = terms.take(at), marks.take(at)
+    terms, often, marks = terms.take(at), often.take(at), marks.take(at)
     ends = pairwise(at.searchsorted(np.append(begins, len(kept))).tolist())
     tops = pairwise(folding.bounds(np.minimum(sizes, KEYS).tolist()).tolist())
     for norm, title_weight, (start, end), (first, last) in zip(norms, in_titles, ends, tops, strict=True):
         yield (
+            often[start:end],
             terms[start:end],
             marks[start:end],
             round(norm / FINE, 3) or 1.0,
             round(title_weight, 3),
             tuple(weightiest[first:last]),
         )
+
+
+def _weights(counts: npt.NDArray[Any], rarities: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    weights: npt.NDArray[np.float64] = np.rint((1 + np.log(counts)) * rarities * FINE)
+    return weights
+
+
+def _marks(weights: npt.NDArray[np.float64], titled: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint16]:
+    marks: npt.NDArray[np.uint16] = weights.astype(np.uint16) << np.uint16(1) | titled
+    return marks
 
 
 def terms_of(text: str) -> list[int]:

@@ -38,13 +38,14 @@ from aggregator.dedup.prints import (
     is_current,
     length_and_tie,
     unpacked,
+    unpacked_all,
 )
 from aggregator.dedup.shared import shared
 from aggregator.text import sentences
 
 __all__ = [
     "HEADING", "Change", "Changed", "Fingerprint", "Likeness", "changes", "compare", "conflicts", "fingerprint",
-    "fingerprints", "is_current", "judge", "judge_all", "length_and_tie", "letters", "unpacked",
+    "fingerprints", "is_current", "judge", "judge_all", "length_and_tie", "letters", "unpacked", "unpacked_all",
 ]  # fmt: skip
 
 SHORTEST = 24

@@ -33,13 +33,14 @@ from aggregator.dedup.faces import (
     rarities_of,
     terms_of,
     unpacked,
+    unpacked_all,
 )
 from aggregator.dedup.names import catalogue
 from aggregator.dedup.shared import shared
 
 __all__ = [
     "SHIFT", "WINDOW", "Face", "across", "attraction", "attractions", "catalogue", "conflicting", "face", "faces", "is_current",
-    "terms_of", "unpacked",
+    "terms_of", "unpacked", "unpacked_all",
 ]  # fmt: skip
 
 WINDOW = timedelta(hours=84)
