@@ -213,9 +213,9 @@ def _scores(
 ) -> dict[Pair, float]:
     """How much the two of each pair attract each other; pairs far apart in time or not above `FLOOR` are left out."""
     known = faces.of(pairs)
-    near_in_time = {
-        (a, b) for a, b in pairs if a in known and b in known and abs(known[a].when - known[b].when) <= story.WINDOW
-    }
+    at = {one: face.when.timestamp() for one, face in known.items()}
+    within = story.WINDOW.total_seconds()
+    near_in_time = {(a, b) for a, b in pairs if a in at and b in at and abs(at[a] - at[b]) <= within}
     found = {pair: SAME_TEXT for pair, likeness in copies.items() if pair in near_in_time and not likeness.excerpt}
     likely = {
         (a, b): score

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 import sqlalchemy as sa
@@ -100,15 +101,11 @@ def _describe(connection: sa.Connection, changed: Collection[int], scores: Mappi
     """Headline, times and size of stories from their articles; stories without articles go. One of more articles than
     are looked at together keeps the headline that it has.
     """
-    sizes: dict[int, tuple[int, int, int]] = {}
-    query = (
-        sa.select(places.c.story_id, sa.func.count(), sa.func.min(trace.c.at), sa.func.max(trace.c.at))
-        .join(trace, trace.c.article_id == places.c.article_id)
-        .group_by(places.c.story_id)
+    counted = (
+        "SELECT story_id, count(*), min(at), max(at) FROM place JOIN trace ON trace.article_id = place.article_id"
     )
-    for part in relations.chunked(changed):
-        for story_id, *size in connection.execute(query.where(places.c.story_id.in_(part))):
-            sizes[story_id] = tuple(size)
+    rows_of_stories = relations.among(connection, counted, "story_id", changed, " GROUP BY story_id")
+    sizes: dict[int, tuple[int, int, int]] = {story_id: tuple(size) for story_id, *size in rows_of_stories}
     if empty := set(changed) - sizes.keys():
         connection.execute(sa.delete(table).where(table.c.id.in_(empty)))
     large = [story_id for story_id, (size, *_) in sizes.items() if size > relations.MOST_LINKED]
@@ -142,27 +139,24 @@ def _headed(connection: sa.Connection, ids: Collection[int]) -> set[int]:
 
 
 def _headlines(connection: sa.Connection, ids: Collection[int], scores: Mapping[Pair, float]) -> dict[int, str]:
-    """The headline of each of these stories, by what its articles score."""
+    """The headline of each of these stories: the title of the article that most others are close to, by what they
+    score; originals before reprints, then the earliest.
+    """
     weight: Counter[int] = Counter()
     for (a, b), score in scores.items():
         weight[a] += score  # type: ignore[assignment]
         weight[b] += score  # type: ignore[assignment]
-    told: dict[int, list[tuple[int, str, datetime, int | None]]] = defaultdict(list)
-    query = (
-        sa.select(places.c.story_id, article.c.id, article.c.title, trace.c.at, places.c.reprint_of)
-        .join(article, article.c.id == places.c.article_id)
-        .join(trace, trace.c.article_id == places.c.article_id)
-    )
-    for part in relations.chunked(ids):
-        for story_id, identity, title, at, of in connection.execute(query.where(places.c.story_id.in_(part))):
-            told[story_id].append((identity, title, relations.instant(at), of))
-    return {story_id: _headline(members, weight) for story_id, members in told.items()}
-
-
-def _headline(members: Sequence[tuple[int, str, datetime, int | None]], weight: Mapping[int, float]) -> str:
-    """The title of the article that most others are close to; originals before reprints, then the earliest."""
-    best = min(members, key=lambda one: (one[3] is not None, -round(weight.get(one[0], 0.0), 3), one[2], one[1]))
-    return best[1]
+    closest: dict[int, list[int]] = {}
+    query = "SELECT story_id, place.article_id, at, reprint_of FROM place JOIN trace ON trace.article_id = place.article_id"
+    rank: dict[int, tuple[bool, float, int]] = {}
+    for story_id, identity, at, of in relations.among(connection, query, "story_id", ids):
+        mine = (of is not None, -round(weight.get(identity, 0.0), 3), at)
+        if story_id not in rank or mine < rank[story_id]:
+            rank[story_id], closest[story_id] = mine, []
+        if mine == rank[story_id]:
+            closest[story_id].append(identity)
+    titles = dict(relations.among(connection, "SELECT id, title FROM article", "id", chain(*closest.values())))
+    return {story_id: min(titles[one] for one in members) for story_id, members in closest.items()}
 
 
 @dataclass(frozen=True, slots=True)
