@@ -196,7 +196,7 @@ def admit(archive: Archive, batch: list[Article], spent: Spent) -> None:
         wanted = identity.wanted_of(arrived)
         names = Names("f", wanted.guids, wanted.urls, wanted.keys)
         known = look_up(connection, [names]).of(names)
-        decisions = identity.decide(arrived, known, lambda of: articles.text_of(connection, of))
+        decisions = identity.decide(arrived, known, lambda of: articles.text_of(connection, of), names.keys)
         spent.seconds["identity"] += time.process_time() - started
         stored = _store(connection, [(arrived[one.index], one.key) for one in decisions], now)
         started = time.process_time()
