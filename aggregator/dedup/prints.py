@@ -299,7 +299,7 @@ def _smallest(hashes: Hashes, starts: Indexes, numbers: Indexes, most: Indexes) 
     sizes = np.stack((numbers, begins[1:] - starts - numbers), axis=1).ravel()
     limit = np.repeat(np.stack((limits, np.zeros_like(limits)), axis=1).ravel().astype(U32), sizes)
     first = int(starts[0])
-    at = np.flatnonzero(hashes[first:] < limit[: len(hashes) - first]) + first
+    at = np.flatnonzero(hashes[first:] < limit[: max(len(hashes) - first, 0)]) + first
     bounds = at.searchsorted(begins)
     found = np.diff(bounds)
     every = np.repeat(np.arange(len(starts), dtype=U64) << U64(32), found) | hashes.take(at)
