@@ -126,16 +126,21 @@ class _Known(Generic[Kept]):
 
 
 def _copy_candidates(connection: sa.Connection, fresh: Sequence[Trace]) -> tuple[set[Pair], set[Pair]]:
-    """Pairs that share a key, and the keys to enter."""
+    """Pairs that share a key, and the keys to enter. One full key alone says nothing: it is a phrase of many texts."""
     under = relations.under_reprint_keys(connection, {key for one in fresh for key in one.print.keys})
     pairs, enter = set(), set()
     for one in fresh:
+        near, full = set[int](), Counter[int]()
         for key in one.print.keys:
             bucket = under.setdefault(key, [])
-            pairs |= {_pair(one.id, other) for other in bucket if other != one.id}
             if len(bucket) < relations.BUCKET:
+                near.update(bucket)
                 bucket.append(one.id)
                 enter.add((key, one.id))
+            else:
+                full.update(bucket)
+        near.update(other for other, number in full.items() if number > 1)
+        pairs |= {_pair(one.id, other) for other in near if other != one.id}
     return pairs, enter
 
 
