@@ -45,7 +45,7 @@ AHEAD = timedelta(hours=24)
 
 def relate(connection: sa.Connection, stored: Sequence[Article], now: datetime) -> frozenset[int]:
     """Relate new and revised articles to all others, in the transaction that stores them; those that are reprints."""
-    fresh = [_trace(article, now) for article in stored]
+    fresh = _traces(stored, now)
     torn = link(connection, fresh, {article.id: article.text for article in stored})
     settle(connection, [one.id for one in fresh], torn)
     placed = relations.placed(connection, [one.id for one in fresh])
@@ -58,7 +58,7 @@ def recalculate(connection: sa.Connection, now: datetime | None = None) -> None:
     ids = []
     for batch in _batches(articles.every(connection)):
         seen = now or max(article.first_seen for article in batch if article.first_seen)
-        link(connection, [_trace(article, seen) for article in batch], {one.id: one.text for one in batch})
+        link(connection, _traces(batch, seen), {one.id: one.text for one in batch})
         ids += [article.id for article in batch]
     relations.link_by_word(connection, SAID)
     for start in range(0, len(ids), BATCH):
@@ -71,15 +71,22 @@ def _batches(every: Iterable[Article]) -> Iterator[list[Article]]:
         yield batch
 
 
-def _trace(article: Article, now: datetime) -> Trace:
+def _traces(stored: Sequence[Article], now: datetime) -> list[Trace]:
+    whens = [_when(article, now) for article in stored]
+    prints = reprint.fingerprints([article.text for article in stored])
+    faces = story.faces([(one.title, one.text, when) for one, when in zip(stored, whens, strict=True)])
+    return [
+        Trace(one.id, when, its_print, face, relations.tie(f"{one.feed}\n{one.guid or one.url or one.title}"))
+        for one, when, its_print, face in zip(stored, whens, prints, faces, strict=True)
+    ]
+
+
+def _when(article: Article, now: datetime) -> datetime:
+    """When it counts as published."""
     when = article.when or now
     if when > now + AHEAD:
         when = article.first_seen or now
-    when = relations.whole_minute(when)
-    tie = relations.tie(f"{article.feed}\n{article.guid or article.url or article.title}")
-    return Trace(
-        article.id, when, reprint.fingerprint(article.text), story.face(article.title, article.text, when), tie
-    )
+    return relations.whole_minute(when)
 
 
 # --- links ------------------------------------------------------------------------------------------------------
@@ -119,16 +126,21 @@ class _Known(Generic[Kept]):
 
 
 def _copy_candidates(connection: sa.Connection, fresh: Sequence[Trace]) -> tuple[set[Pair], set[Pair]]:
-    """Pairs that share a key, and the keys to enter."""
+    """Pairs that share a key, and the keys to enter. One full key alone says nothing: it is a phrase of many texts."""
     under = relations.under_reprint_keys(connection, {key for one in fresh for key in one.print.keys})
     pairs, enter = set(), set()
     for one in fresh:
+        near, full = set[int](), Counter[int]()
         for key in one.print.keys:
             bucket = under.setdefault(key, [])
-            pairs |= {_pair(one.id, other) for other in bucket if other != one.id}
             if len(bucket) < relations.BUCKET:
+                near.update(bucket)
                 bucket.append(one.id)
                 enter.add((key, one.id))
+            else:
+                full.update(bucket)
+        near.update(other for other, number in full.items() if number > 1)
+        pairs |= {_pair(one.id, other) for other in near if other != one.id}
     return pairs, enter
 
 
