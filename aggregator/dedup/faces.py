@@ -332,8 +332,7 @@ class _Said:
         """Of each character whether it is in a title or the beginning of a text, of these articles."""
         once, none = np.ones_like(self.titles), np.zeros_like(which)
         sizes = (self.bodies - 1 - self.titles, once, self.leads - self.bodies, self.ends + 1 - self.leads)
-        marks = (which, none, which, none)
-        return np.repeat(np.stack(marks, axis=1).ravel(), np.stack(sizes, axis=1).ravel())
+        return np.repeat(folding.interleaved(which, none, which, none), folding.interleaved(*sizes))
 
     def owners(self, at: Indexes) -> Indexes:
         """Which article each of these places belongs to."""

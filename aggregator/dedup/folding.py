@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -95,3 +96,11 @@ def parted(sizes: Sequence[int], most: int) -> Iterator[slice]:
 def bounds(sizes: Sequence[int]) -> Indexes:
     """Where texts of these sizes begin one behind the other, and where the last one ends."""
     return np.array(list(accumulate(sizes, initial=0)), dtype=np.intp)
+
+
+def interleaved(*columns: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The first of each of these in their order, then the second of each, and so on."""
+    found = np.empty(len(columns) * len(columns[0]), dtype=columns[0].dtype)
+    for at, column in enumerate(columns):
+        found[at :: len(columns)] = column
+    return found

@@ -230,7 +230,7 @@ def _slots(codes: Hashes, places: Indexes, size: int) -> list[frozenset[int]]:
     """
     who, first, start, end, final = places
     mark = np.full_like(who, len(codes))
-    begins, ends = np.stack((first, mark, end), axis=1).ravel(), np.stack((start, mark + 1, final), axis=1).ravel()
+    begins, ends = folding.interleaved(first, mark, end), folding.interleaved(start, mark + 1, final)
     said, bounds = gathered(np.append(codes, _MARK), np.concatenate((begins, start)), np.concatenate((ends, end)))
     bounds = np.concatenate((bounds[: len(begins) : 3], bounds[len(begins) :]))
     data, offsets = utf8(said)
@@ -271,7 +271,7 @@ def _samples_and_keys(codes: Hashes, spans: Indexes, *, han: bool) -> list[_Chos
     for at in range(0, max(int(smalls.max()), 1), BLOCK):
         small, large = _shingles(codes[at : at + BLOCK + REACH] if len(spans) == 1 else codes, han=han)
         for some, hashes, (number, most) in zip(found, (small, large, large), wanted, strict=True):
-            some.append(_smallest(hashes, starts, np.clip(number - at, 0, BLOCK), most))
+            some.append(_smallest(hashes, starts, np.minimum(np.maximum(number - at, 0), BLOCK), most))
     sample, mostly, first = (_cut(some, most) for some, (_, most) in zip(found, wanted, strict=True))
     sample, keys = _distinct(sample), _distinct(np.sort(np.concatenate((mostly, first))))
     hashes, signed = sample.astype(U32), (keys.astype(U32).astype(np.int64) - (1 << 31)).tolist()
@@ -291,27 +291,33 @@ def _smallest(hashes: Hashes, starts: Indexes, numbers: Indexes, most: Indexes) 
 
     All hashes are passed over but those under a limit, that of which a text most likely has a few more than wanted.
     """
-    limits = np.minimum((most * 1.4 + 30) / np.maximum(numbers, 1), 1.0) * _ALL
-    begins = np.concatenate((starts, [max(len(hashes), int((starts + numbers)[-1]))]))
-    sizes = np.stack((numbers, begins[1:] - starts - numbers), axis=1).ravel()
-    limit = np.repeat(np.stack((limits, np.zeros_like(limits)), axis=1).ravel().astype(U32), sizes)
+    limits = (np.minimum((most * 1.4 + 30) / np.maximum(numbers, 1), 1.0) * _ALL).astype(U32)
+    begins = np.append(starts, max(len(hashes), int(starts[-1] + numbers[-1])))
+    sizes = folding.interleaved(numbers, begins[1:] - starts - numbers)
+    limit = np.repeat(folding.interleaved(limits, np.zeros_like(limits)), sizes)
     first = int(starts[0])
     at = np.flatnonzero(hashes[first:] < limit[: max(len(hashes) - first, 0)]) + first
     bounds = at.searchsorted(begins)
-    found = np.diff(bounds)
+    found = bounds[1:] - bounds[:-1]
     every = np.repeat(np.arange(len(starts), dtype=U64) << U64(32), found) | hashes.take(at)
-    parts = [np.sort(every)]
-    for text in np.flatnonzero(found < np.minimum(numbers, most)).tolist():
-        # One word again and again, or a hash that is the largest there is.
+    every.sort()
+    few = np.flatnonzero(found < np.minimum(numbers, most)).tolist()
+    if not few:
+        return every.take(
+            np.flatnonzero(np.arange(len(every)) - np.repeat(bounds[:-1], found) < np.repeat(most, found))
+        )
+    parts = [every[~np.isin(every >> U64(32), few)]]
+    for text in few:  # one word again and again, or a hash that is the largest there is
         mine = np.sort(hashes[starts[text] : starts[text] + numbers[text]])
-        parts[0] = parts[0][parts[0] >> U64(32) != U64(text)]
         parts.append(U64(text << 32) | mine[: int(most[text])])
     return _cut(parts, most)
 
 
 def _cut(parts: Sequence[_Numbered], most: Indexes) -> _Numbered:
-    """The smallest of each text."""
-    every = parts[0] if len(parts) == 1 else np.sort(np.concatenate(parts))
+    """The smallest of each text, of parts that have no more of any."""
+    if len(parts) == 1:
+        return parts[0]
+    every = np.sort(np.concatenate(parts))
     begins = np.array(_begins(every, len(most)), dtype=np.intp)
     sizes = np.diff(begins)
     rank = np.arange(len(every)) - np.repeat(begins[:-1], sizes)
