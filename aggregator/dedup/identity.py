@@ -61,7 +61,7 @@ _AGO = re.compile(r"\d\s*(?:秒|分钟|分鐘|小时|小時|天)\s*(?:前|以前
 _LABELLED = re.compile(r"[:(](?<=[wteds\s].)\s*\d")
 _LABELS = ("view", "views", "comment", "comments", "like", "likes", "share", "shares", "read", "reads")
 _UNITS = tuple(unit + end for unit in ("second", "minute", "min", "hour", "hr") for end in ("", "s"))
-_SAID_OF_NUMBERS = ("view", "comment", "like", "share", "read", "retweet", "ago")
+_SAID_OF_NUMBERS = (b"view", b"comment", b"like", b"share", b"read", b"retweet", b"ago")
 _NEAR = 40
 # To a pattern that minds no case, long s, dotless and dotted i are s and i.
 _ODD_LETTER = re.compile("[\u017f\u0131\u0307]")
@@ -183,9 +183,12 @@ def _counts(said: str) -> bool:
         _COUNTED.search(said) or ("前" in said and _AGO.search(said)) or _ODD_LETTER.search(low)
     ):
         return True
-    if any(_follows_number(low, word) for word in _SAID_OF_NUMBERS if word in low):
-        return True
-    return any(not (before := _before(low, at.start())) or before.endswith(_LABELS) for at in _LABELLED.finditer(low))
+    plain = low.encode("ascii", "ignore")  # of a Chinese text what little there is of Latin letters
+    words = [word for word in _SAID_OF_NUMBERS if word in plain]
+    return bool(words) and (
+        any(_follows_number(low, word.decode()) for word in words)
+        or any(not (before := _before(low, at.start())) or before.endswith(_LABELS) for at in _LABELLED.finditer(low))
+    )
 
 
 def _before(low: str, end: int) -> str:
