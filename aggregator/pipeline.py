@@ -327,17 +327,31 @@ def take_in(group: Sequence[Brought], parts: Parts) -> list[PollReport]:
 def _take_in(group: Sequence[Brought], parts: Parts) -> list[PollReport]:
     now = parts.clock()
     with parts.archive.writing() as connection:
-        filing = Filing.of(connection, now, group)
-        taken = [(brought, _stored_or_failed(filing, brought)) for brought in group]
+        filing, taken = _admitted(connection, now, group)
         reprints = filing.file(parts.tag)
         reported = [_reported(brought, admitted, reprints) for brought, admitted in taken]
         _remember(connection, reported, now)
     return [report for _brought, report in reported]
 
 
+def _admitted(
+    connection: sa.Connection, now: datetime, group: Sequence[Brought]
+) -> tuple[Filing, list[tuple[Brought, Admitted | FeedError]]]:
+    """All of the group at once; where that fails, each feed in a savepoint of its own."""
+    filing = Filing.of(connection, now, group)
+    if not any(brought.articles for brought in group):
+        return filing, [(brought, Admitted()) for brought in group]
+    try:
+        with connection.begin_nested():
+            return filing, [(brought, filing.admit(brought)) for brought in group]
+    except (IntegrityError, DataError, StatementError, ValueError) as error:
+        if isinstance(error, OperationalError):
+            raise
+    filing = Filing.of(connection, now, group)
+    return filing, [(brought, _stored_or_failed(filing, brought)) for brought in group]
+
+
 def _stored_or_failed(filing: Filing, brought: Brought) -> Admitted | FeedError:
-    if not brought.articles:
-        return Admitted()
     waiting = dict(filing.texts.waiting)
     try:
         with filing.connection.begin_nested():
@@ -407,10 +421,14 @@ class Filing:
     def of(cls, connection: sa.Connection, now: datetime, group: Iterable[Brought]) -> Filing:
         """For a group that is to be admitted: the archive is asked once for all that any of it may be."""
         names = [brought.names or names_of(brought.feed.id, brought.articles) for brought in group if brought.articles]
-        return cls(connection, now, known.look_up(connection, names))
+        filing = cls(connection, now, known.look_up(connection, names))
+        filing.texts.foresee(connection, [article for brought in group for article in brought.articles], now)
+        return filing
 
     def admit(self, brought: Brought) -> Admitted:
         """Decide for each article whether it is new, a revision, or known; store what is not known."""
+        if not brought.articles:
+            return Admitted()
         names = brought.names or names_of(brought.feed.id, brought.articles)
         decisions = decide(self.connection, brought.articles, names, self.lookup)
         values = {**dict(enumerate(brought.articles)), **brought.pages}
