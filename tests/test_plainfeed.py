@@ -221,7 +221,7 @@ def test_doubt_is_left_to_feedparser(text: str) -> None:
 
 
 def test_what_a_plain_feed_says_of_itself_takes_the_quick_way() -> None:
-    """feedparser is not asked for the head of an ordinary feed, and is where it holds more."""
+    """The head of an ordinary feed is read here; where it holds more, feedparser is asked."""
     head = "<title>Paper</title><link>https://o.example/</link><description>News</description><ttl>60</ttl>"
     item = "<item><link>https://o.example/1</link></item>"
     plain = plainfeed.read(RSS.format(head=head, entries=item, tail=""))

@@ -240,7 +240,9 @@ def _line(text: Any, *, is_html: bool) -> str:
     return clean(_BREAKS.sub(" ", text)).strip()
 
 
-_WHOLE = re.compile(r"https?://[a-z0-9-]+(?:\.[a-z0-9-]+)*(?::\d{1,5})?/[\w/.~%+,@=-]*(?:\?[\w/.~%+,@=&-]+)?", re.ASCII)
+_WHOLE = re.compile(
+    r"https?://[a-z0-9-]+(?:\.[a-z0-9-]+)*(?::\d{1,5})?/[\w/.~%+,@=-]*(?:\?[\w/.~%+,@=&-]+)?", re.ASCII
+)
 """An address that no resolving changes, and that is certainly one: most links are of this kind."""
 
 

@@ -141,7 +141,8 @@ def _feed(
             known.get(member.tag, _refuse)(feed, member)
     except _Doubt:
         return None
-    return {"link": feed["id"], **feed} if "id" in feed else feed  # feedparser takes an id for a link where there is none
+    # feedparser takes an id for a link where there is none.
+    return {"link": feed["id"], **feed} if "id" in feed else feed
 
 
 def _said(name: str) -> Callable[[Fields, ET.Element], None]:
