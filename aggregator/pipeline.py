@@ -44,14 +44,17 @@ from aggregator.store import articles, feeds, known, tags
 from aggregator.store.archive import Archive
 from aggregator.tag_review import judged
 
-GROUP = 64
+GROUP = 128
 """Feeds in one transaction at the most: a commit costs the same for one feed as for many."""
 
 TEXTS = 200
 """Articles in one transaction: what relating them needs waits in memory, and other writers wait for the lock."""
 
-FEW, AHEAD = 32, 96
+FEW, AHEAD = 32, 160
 """Feeds asked for and not yet stored, where they bring much and where they bring little: it waits in memory."""
+
+SOON = 0.2
+"""Seconds that what has come waits for what comes next, to be stored with it."""
 
 NOT_MODIFIED = 304
 
@@ -178,31 +181,44 @@ class Together:
 
 def _as_completed(asked: Iterator[Future[Brought]], parts: Parts) -> Iterator[list[Brought]]:
     """Groups of what has come, as it comes; no more feeds are asked before the first of them is stored than AHEAD, and
-    than would bring 3 * TEXTS articles if all brought as many as the last ones did.
+    than would bring 3 * TEXTS articles if all brought as many as the last ones did. Less than a group waits for more
+    until nothing has come for half a second.
     """
     few = ahead = max(FEW, parts.workers)
     waiting = set(islice(asked, ahead))
+    ready: list[Brought] = []
     while waiting and not parts.stopped():
-        done, waiting = wait(waiting, timeout=0.5, return_when=FIRST_COMPLETED)
-        ready = [future.result() for future in done]
-        done.clear()
-        if ready:
-            each = sum(len(brought.articles) for brought in ready) / len(ready)
+        came = _come(waiting, ready)
+        ready += came
+        if came:
+            each = sum(len(brought.articles) for brought in came) / len(came)
             ahead = max(few, min(AHEAD, int(3 * TEXTS / max(each, 1))))
-        yield from _groups(ready)
-        waiting |= set(islice(asked, max(ahead - len(waiting), 0)))
-
-
-def _groups(ready: list[Brought]) -> Iterator[list[Brought]]:
-    """Cut into transactions of at most GROUP feeds, and no more feeds than bring TEXTS articles."""
-    group: list[Brought] = []
+        while ready and (_is_full(ready) or not came):
+            yield _group(ready)
+        waiting |= set(islice(asked, max(ahead - len(waiting) - len(ready), 0)))
     while ready:
+        yield _group(ready)
+
+
+def _come(waiting: set[Future[Brought]], ready: Sequence[Brought]) -> list[Brought]:
+    """What has come, taken out of `waiting`: all of it where it comes soon, for a transaction costs much of its own."""
+    done, _ = wait(waiting, timeout=0.5, return_when=FIRST_COMPLETED)
+    if done and not _is_full([*ready, *(future.result() for future in done)]):
+        done, _ = wait(waiting, timeout=SOON)
+    waiting -= done
+    return [future.result() for future in done]
+
+
+def _group(ready: list[Brought]) -> list[Brought]:
+    """Taken out of what is ready: at most GROUP feeds, and no more feeds than bring TEXTS articles."""
+    group: list[Brought] = []
+    while ready and not _is_full(group):
         group.append(ready.pop())
-        if len(group) == GROUP or sum(len(brought.articles) for brought in group) >= TEXTS:
-            yield group
-            group = []
-    if group:
-        yield group
+    return group
+
+
+def _is_full(group: Sequence[Brought]) -> bool:
+    return len(group) >= GROUP or sum(len(brought.articles) for brought in group) >= TEXTS
 
 
 def _undisturbed(group: list[Brought], parts: Parts) -> list[Brought]:
