@@ -45,7 +45,7 @@ AHEAD = timedelta(hours=24)
 
 def relate(connection: sa.Connection, stored: Sequence[Article], now: datetime) -> frozenset[int]:
     """Relate new and revised articles to all others, in the transaction that stores them; those that are reprints."""
-    fresh = [_trace(article, now) for article in stored]
+    fresh = _traces(stored, now)
     torn = link(connection, fresh, {article.id: article.text for article in stored})
     settle(connection, [one.id for one in fresh], torn)
     placed = relations.placed(connection, [one.id for one in fresh])
@@ -58,7 +58,7 @@ def recalculate(connection: sa.Connection, now: datetime | None = None) -> None:
     ids = []
     for batch in _batches(articles.every(connection)):
         seen = now or max(article.first_seen for article in batch if article.first_seen)
-        link(connection, [_trace(article, seen) for article in batch], {one.id: one.text for one in batch})
+        link(connection, _traces(batch, seen), {one.id: one.text for one in batch})
         ids += [article.id for article in batch]
     relations.link_by_word(connection, SAID)
     for start in range(0, len(ids), BATCH):
@@ -71,15 +71,22 @@ def _batches(every: Iterable[Article]) -> Iterator[list[Article]]:
         yield batch
 
 
-def _trace(article: Article, now: datetime) -> Trace:
+def _traces(stored: Sequence[Article], now: datetime) -> list[Trace]:
+    whens = [_when(article, now) for article in stored]
+    prints = reprint.fingerprints([article.text for article in stored])
+    faces = story.faces([(one.title, one.text, when) for one, when in zip(stored, whens, strict=True)])
+    return [
+        Trace(one.id, when, its_print, face, relations.tie(f"{one.feed}\n{one.guid or one.url or one.title}"))
+        for one, when, its_print, face in zip(stored, whens, prints, faces, strict=True)
+    ]
+
+
+def _when(article: Article, now: datetime) -> datetime:
+    """When it counts as published."""
     when = article.when or now
     if when > now + AHEAD:
         when = article.first_seen or now
-    when = relations.whole_minute(when)
-    tie = relations.tie(f"{article.feed}\n{article.guid or article.url or article.title}")
-    return Trace(
-        article.id, when, reprint.fingerprint(article.text), story.face(article.title, article.text, when), tie
-    )
+    return relations.whole_minute(when)
 
 
 # --- links ------------------------------------------------------------------------------------------------------
@@ -213,9 +220,9 @@ def _scores(
 ) -> dict[Pair, float]:
     """How much the two of each pair attract each other; pairs far apart in time or not above `FLOOR` are left out."""
     known = faces.of(pairs)
-    near_in_time = {
-        (a, b) for a, b in pairs if a in known and b in known and abs(known[a].when - known[b].when) <= story.WINDOW
-    }
+    at = {one: face.when.timestamp() for one, face in known.items()}
+    within = story.WINDOW.total_seconds()
+    near_in_time = {(a, b) for a, b in pairs if a in at and b in at and abs(at[a] - at[b]) <= within}
     found = {pair: SAME_TEXT for pair, likeness in copies.items() if pair in near_in_time and not likeness.excerpt}
     likely = {
         (a, b): score
@@ -319,7 +326,7 @@ class _Notes:
         self._original = dict(original)
         self._kept = kept
         self._has_words = relations.has_verdicts(connection)
-        self.scores: dict[Pair, float] = {}
+        self.scores: dict[int, dict[int, int]] = {}
         self.likenesses: dict[Pair, Likeness] = {}
 
     def of(self, ids: Collection[int]) -> groups.Noted:

@@ -21,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from array import array
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -104,44 +105,76 @@ class Spent:
         return sum(self.seconds.values())
 
 
+MARKS = [part * 10**power for power in range(3, 8) for part in (1, 2, 3, 4, 5, 6, 7, 8, 9)]
+"""Numbers of articles at which a row of the table is printed."""
+
+
+@dataclass
+class Labels:
+    """Which article each reprint is of and how it was made, by number; as small as a million of them must be."""
+
+    of: array[int] = field(default_factory=lambda: array("q"))
+    kind: array[int] = field(default_factory=lambda: array("b"))
+    kinds: list[str] = field(default_factory=list)
+
+    def add(self, row: dict) -> None:
+        """The label of the next article."""
+        if row["kind"] not in self.kinds:
+            self.kinds.append(row["kind"])
+        self.of.append(-1 if row["dup_of"] is None else row["dup_of"])
+        self.kind.append(self.kinds.index(row["kind"]))
+
+    def root(self, number: int) -> int:
+        """The article that this one is a reprint of in the end, itself if of none."""
+        while self.of[number] >= 0:
+            number = self.of[number]
+        return number
+
+
 def synthetic(given: argparse.Namespace, folder: Path) -> None:
     """Polls the synthetic corpus through relate, and counts what was told right."""
-    sys.path.insert(0, str(given.shared / "bench"))
-    import workload
-
     archive = Archive.open(str(folder / "a.db"), write=True)
-    spent, labels, done = Spent(), [], 0
-    made = workload.docs(given.docs, given.lang, bulletin_frac=given.bulletin_frac)
+    spent, labels, done, before = Spent(), Labels(), 0, (0, 0.0)
     print(f"{given.lang}, {given.docs} articles, bulletins {given.bulletin_frac}")
-    print("| articles | CPU µs an article: identity | relate | all | articles/CPU-s | MB resident |")
-    before = 0.0
-    step = max(given.docs // 10 // BATCH, 1) * BATCH
-    while done < given.docs:
-        batch = [_article(row) for row in islice(made, BATCH)]
-        labels += [(row["dup_of"], row["kind"]) for _, row in batch]
-        admit(archive, [value for value, _ in reversed(batch)], spent)
+    print(
+        "| articles | identity, µs each | relate, µs each | articles/CPU-s since the last row | MB resident | at most |"
+    )
+    for rows in _batches(given):
+        batch = [_article(row) for row in rows]
+        for row in rows:
+            labels.add(row)
+        admit(archive, list(reversed(batch)), spent)
         done += len(batch)
-        if done % step == 0:
-            _row(done, step, spent, before)
-            before = spent.total()
+        if done in MARKS or done == given.docs:
+            _row(done, spent, before)
+            before = done, spent.total()
     print({name: f"{seconds / done * 1e6:.0f} µs" for name, seconds in spent.seconds.items()})
     print(f"all: {done / spent.total():.0f} articles/CPU-s")
     print(f"archive {(folder / 'a.db').stat().st_size / done / 1000:.1f} KB an article, texts included")
     quality(archive, labels)
 
 
-def _row(done: int, step: int, spent: Spent, before: float) -> None:
-    last = (spent.total() - before) / step
+def _batches(given: argparse.Namespace) -> Iterator[list[dict]]:
+    """The workload's documents. Another process makes them, so that this one's memory is the program's."""
+    command = [sys.executable, str(given.shared / "bench/workload.py"), "docs", "-n", str(given.docs)]
+    command += ["--lang", given.lang, "--bulletin-frac", str(given.bulletin_frac)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as made:
+        assert made.stdout is not None
+        while lines := list(islice(made.stdout, BATCH)):
+            yield [json.loads(line) for line in lines]
+
+
+def _row(done: int, spent: Spent, before: tuple[int, float]) -> None:
+    rate = (done - before[0]) / (spent.total() - before[1])
     resident = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1e6
-    print(
-        f"| {done} | {spent.seconds['identity'] / done * 1e6:.0f} (mean) | {spent.seconds['relate'] / done * 1e6:.0f} (mean) | {last * 1e6:.0f} (this tenth) | {1 / last:.0f} | {resident:.0f} |",
-        flush=True,
-    )
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+    each = [spent.seconds[name] / done * 1e6 for name in ("identity", "relate")]
+    print(f"| {done} | {each[0]:.0f} | {each[1]:.0f} | {rate:.0f} | {resident:.0f} | {most:.0f} |", flush=True)
 
 
-def _article(row: dict) -> tuple[Article, dict]:
+def _article(row: dict) -> Article:
     link = f"https://site{row['id'] % 97}.example/a/{row['id']}?utm_source=rss"
-    value = Article(
+    return Article(
         title=row["title"],
         html="",
         text=row["text"],
@@ -152,7 +185,6 @@ def _article(row: dict) -> tuple[Article, dict]:
         published=START + timedelta(seconds=7 * row["id"]),
         lang=row["lang"],
     )
-    return value, row
 
 
 def admit(archive: Archive, batch: list[Article], spent: Spent) -> None:
@@ -164,7 +196,7 @@ def admit(archive: Archive, batch: list[Article], spent: Spent) -> None:
         wanted = identity.wanted_of(arrived)
         names = Names("f", wanted.guids, wanted.urls, wanted.keys)
         known = look_up(connection, [names]).of(names)
-        decisions = identity.decide(arrived, known, lambda of: articles.text_of(connection, of))
+        decisions = identity.decide(arrived, known, lambda of: articles.text_of(connection, of), names.keys)
         spent.seconds["identity"] += time.process_time() - started
         stored = _store(connection, [(arrived[one.index], one.key) for one in decisions], now)
         started = time.process_time()
@@ -208,26 +240,22 @@ def _store(connection: sa.Connection, fresh: list[tuple[Article, str]], now: dat
     return stored
 
 
-def quality(archive: Archive, labels: list[tuple[int | None, str]]) -> None:
+def quality(archive: Archive, labels: Labels) -> None:
     """Articles of the workload have ids one higher than their numbers."""
     with archive.reading() as connection:
         of = dict(connection.execute(sa.select(place.c.article_id, place.c.reprint_of)).fetchall())
-
-    def root(number: int) -> int:
-        while labels[number][0] is not None:
-            number = labels[number][0]
-        return number
 
     def group(identity_: int) -> int:
         return of.get(identity_) or identity_
 
     said = [identity_ for identity_, original in of.items() if original is not None]
-    right = sum(1 for one in said if root(one - 1) == root(of[one] - 1))
+    right = sum(1 for one in said if labels.root(one - 1) == labels.root(of[one] - 1))
     kinds: dict[str, list[int]] = defaultdict(lambda: [0, 0])
-    for number, (dup_of, kind) in enumerate(labels):
-        if dup_of is not None:
-            kinds[kind][0] += group(number + 1) == group(root(number) + 1)
-            kinds[kind][1] += 1
+    for number, dup_of in enumerate(labels.of):
+        if dup_of >= 0:
+            kind = kinds[labels.kinds[labels.kind[number]]]
+            kind[0] += group(number + 1) == group(labels.root(number) + 1)
+            kind[1] += 1
     hit, true = (sum(column) for column in zip(*kinds.values(), strict=True))
     print(
         f"reprints: precision {right / max(len(said), 1):.4f} recall {hit / max(true, 1):.4f}",

@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aggregator.dedup import folding, reprint, story
+from aggregator.dedup import folding, prints, reprint, story
 from aggregator.dedup.shared import shared
 from aggregator.text import fold
 
@@ -79,6 +79,12 @@ def test_length_and_tie_are_read_from_the_beginning():
         assert reprint.length_and_tie(heading) == (one.length, min(one.sample.tolist(), default=0))
 
 
+def test_a_day_that_no_month_has_is_none():
+    """The 35th day of a war is no day of the month, and its face can be kept."""
+    one = story.face("战事第35日", "5日，双方代表会谈。战事进入第35日，第39日再谈。", NOON)
+    assert story.unpacked(one.packed(), NOON).days == one.days == 1 << 5
+
+
 def test_names_are_found_as_words_and_not_inside_them():
     """A short name is no part of a longer word; abbreviations and names with digits are found."""
     said = story.face("U.S. and China at COP28", "The EU's envoy spoke in New York about net-zero plans.", NOON).names
@@ -100,5 +106,5 @@ def test_a_long_text_goes_block_by_block(monkeypatch):
             text = "".join(random.Random(length).choices(letters.replace(" ", ""), k=length))
             whole = reprint.fingerprint(text).packed()
             with monkeypatch.context() as patched:
-                patched.setattr(reprint, "BLOCK", 200 if length > 500 else 64)
+                patched.setattr(prints, "BLOCK", 200 if length > 500 else 64)
                 assert reprint.fingerprint(text).packed() == whole

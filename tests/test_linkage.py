@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aggregator.dedup import groups
-from aggregator.dedup.groups import JOINS, STRANGERS, Linkage, Noted
+from aggregator.dedup.groups import JOINS, PARTS, STRANGERS, Linkage, Noted
 
 MEMBERS = range(14)
 PAIRS = list(combinations(MEMBERS, 2))
@@ -52,13 +52,18 @@ def by_force(scores, together):
             return {frozenset(clusters[0])}
 
 
+def sides(scores, ids):
+    """Of each of these articles the others, and what they score in parts."""
+    both = [side for (a, b), score in scores.items() for side in ((a, b, score), (b, a, score))]
+    return {one: {b: round(score * PARTS) for a, b, score in both if a == one} for one in ids}
+
+
 def reader(scores, together, asked):
     """What is noted of the articles asked for, and which those were."""
 
     def read(ids):
         asked.update(ids)
-        mine = {pair: score for pair, score in scores.items() if set(pair) & set(ids)}
-        return Noted(mine, [pair for pair in together if set(pair) & set(ids)])
+        return Noted(sides(scores, ids), [pair for pair in together if set(pair) & set(ids)])
 
     return read
 
@@ -102,5 +107,5 @@ def test_articles_without_room_are_strangers():
 def test_an_analysts_word_stands_above_scores():
     """Articles kept apart never meet, though they attract each other and a third draws both."""
     scores = {(0, 1): 5.0, (1, 2): 5.5, (0, 2): 5.2}
-    linkage = Linkage(lambda ids: Noted(scores, [], [(0, 1)]), most=100, most_links=10_000)
+    linkage = Linkage(lambda ids: Noted(sides(scores, ids), [], [(0, 1)]), most=100, most_links=10_000)
     assert not {0, 1} <= set(linkage.cluster(2))

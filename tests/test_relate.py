@@ -351,3 +351,21 @@ def test_a_story_that_is_large_at_once_has_a_headline(archive, monkeypatch):
         (told,) = stories.listed(connection)
     assert len(told.articles) == 12
     assert told.headline.startswith("青石会谈第")
+
+
+def test_where_not_all_is_looked_at_a_topic_is_no_story(place, monkeypatch):
+    """When the bound on what one batch reads is met, an article takes no story's name along from those it leaves."""
+
+    def largest(name):
+        archive = Archive.open(place(name), write=True)
+        for start in range(0, 150, 6):
+            store(archive, {str(number): crowd(number) for number in range(start, start + 6)})
+        with archive.reading() as connection:
+            found = connection.scalar(sa.select(sa.func.max(schema.story.c.articles)))
+        archive.close()
+        return found
+
+    whole = largest("whole")
+    for name, bound in (("MOST_LINKS", 200), ("LINKS", 5), ("NEIGHBOURS", 2)):
+        monkeypatch.setattr(relations, name, bound)
+    assert 2 < largest("bounded") <= 2 * whole

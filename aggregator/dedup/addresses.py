@@ -97,7 +97,7 @@ def canonical_url(link: str | None) -> str | None:
     if not link or len(link) > LONGEST:
         return None
     stated = "".join(link.split("\n")).strip().replace(" ", "%20").replace("&amp;", "&")
-    for cache in _CACHES:
+    for cache in _CACHES if "amp" in stated else ():
         if found := cache.match(stated):
             stated = f"http{'s' if found[1] else ''}://{found[2]}"
     if not stated.lower().startswith(("http://", "https://", "//")):
@@ -130,10 +130,10 @@ def _plausible(host: str) -> bool:
 
 def _path(host: str, path: str) -> str:
     path = re.sub(r"/{2,}", "/", path) or "/"
-    for pattern, instead in _AMP_PATHS:
+    for pattern, instead in _AMP_PATHS if "amp" in path else ():
         if len(path) > len("/amp"):
             path = pattern.sub(instead, path)
-    path = _DEFAULT_DOCUMENT.sub("/", path)
+    path = _DEFAULT_DOCUMENT.sub("/", path) if "." in path else path
     bare = without_www(host)
     for outlet, pattern, instead in _OUTLETS:
         if bare == outlet:
@@ -171,8 +171,14 @@ def forms(url: str) -> tuple[str, ...]:
 
 def is_front_page(url: str) -> bool:
     """Whether the address names a whole site: no article can be told by it."""
+    if url.count("/") > _SLASHES and "?" not in url and "#" not in url:
+        return False
     parts = urlsplit(url)
     return parts.path in ("", "/") and not parts.query
+
+
+_SLASHES = 3
+"""In `https://host/`; an address with more of them has a path."""
 
 
 def same_place(one: str, other: str) -> bool:

@@ -7,7 +7,7 @@ plays no part.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
@@ -23,8 +23,10 @@ STRANGERS = -1.85
 """What counts for two articles of which nothing was noted."""
 AT_ONCE, AT_A_TIME = 12, 150
 """Neighbours of one article that are read together, and articles."""
-_PARTS = 1_000_000
-_ENOUGH = round((JOINS - STRANGERS) * _PARTS)
+PARTS = 1_000_000
+"""Scores are counted in whole parts of so many, so that no order of adding makes a difference."""
+_STRANGERS = round(STRANGERS * PARTS)
+_ENOUGH = round(JOINS * PARTS) - _STRANGERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,11 +136,11 @@ class _Forest:
 
 @dataclass(frozen=True, slots=True)
 class Noted:
-    """What is noted of some articles: every score of a pair with one of them, which pairs are one story by an
-    analyst's word or as reprints, and which an analyst keeps apart.
+    """What is noted of some articles: of each the others that it may be one story with and what they score, in parts
+    of `PARTS`; which pairs are one story by an analyst's word or as reprints, and which an analyst keeps apart.
     """
 
-    scores: Mapping[Pair, float]
+    scores: Mapping[int, Mapping[int, int]]
     together: Collection[Pair] = ()
     apart: Collection[Pair] = ()
 
@@ -152,8 +154,8 @@ class Linkage:
     the closest of that, until two are each other's closest (the nearest-neighbour chain; Murtagh, 1983). What comes
     out is what all links of the archive together would give, and the order of arrival plays no part.
 
-    What is kept of two clusters is the sum of what their pairs score above strangers, in whole parts of a millionth,
-    so that no order of adding makes a difference; divided by the number of all pairs it says how close they are.
+    What is kept of two clusters is the sum of what their pairs score above strangers; divided by the number of all
+    pairs it says how close they are.
     """
 
     def __init__(self, read: Callable[[Collection[int]], Noted], most: int, most_links: int) -> None:
@@ -167,7 +169,7 @@ class Linkage:
         self._of: dict[int, list[int]] = {}
         self._near: dict[int, dict[int, int]] = defaultdict(dict)
         self._apart: dict[int, set[int]] = defaultdict(set)
-        self._noted: set[Pair] = set()
+        self._links = 0
 
     @property
     def is_full(self) -> bool:
@@ -176,7 +178,7 @@ class Linkage:
 
     def _room(self) -> int:
         """How many more may be read."""
-        return max(self._most - len(self._where), 0) if len(self._noted) < self._most_links else 0
+        return max(self._most - len(self._where), 0) if self._links < self._most_links else 0
 
     def look_around(self, members: Iterable[int]) -> None:
         """Read these articles and their closest neighbours at once, which `cluster` would do one by one."""
@@ -250,20 +252,19 @@ class Linkage:
         while part := wanted[:AT_A_TIME] or sorted(partners - self._where.keys())[: min(self._room(), AT_A_TIME)]:
             wanted = wanted[AT_A_TIME:]
             noted = self._read(part)
-            for one in part:
-                self._where[one] = one
-                self._of[one] = [one]
-            self._note(noted)
+            self._note(part, noted)
             partners.update(chain.from_iterable(noted.together))
 
-    def _note(self, noted: Noted) -> None:
+    def _note(self, fresh: Sequence[int], noted: Noted) -> None:
+        """Enter articles that were read, each alone for now. A link was entered if its other article was read before."""
         where, near = self._where, self._near
-        for pair in noted.scores.keys() - self._noted:
-            one, other = where.get(pair[0], pair[0]), where.get(pair[1], pair[1])
-            if one != other:
-                more = round((noted.scores[pair] - STRANGERS) * _PARTS)
-                near[one][other] = near[other][one] = near[one].get(other, 0) + more
-        self._noted.update(noted.scores)
+        for one in fresh:
+            where[one] = one
+            self._of[one] = [one]
+            for other, score in noted.scores.get(one, {}).items():
+                if other not in where:
+                    near[one][other] = near[other][one] = score - _STRANGERS
+                    self._links += 1
         for a, b in noted.apart:
             one, other = self._where.get(a, a), self._where.get(b, b)
             self._apart[one].add(other)

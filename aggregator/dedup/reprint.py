@@ -22,29 +22,32 @@ Measured on 1,020 articles of eleven outlets and on the synthetic workload: see 
 
 from __future__ import annotations
 
-import re
-import zlib
-from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import lru_cache
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from aggregator.dedup import folding
-from aggregator.dedup.folding import U32, Hashes
+from aggregator.dedup.folding import U32
+from aggregator.dedup.prints import (
+    HEADING,
+    Fingerprint,
+    fingerprint,
+    fingerprints,
+    is_current,
+    length_and_tie,
+    unpacked,
+    unpacked_all,
+)
 from aggregator.dedup.shared import shared
 from aggregator.text import sentences
 
-SAMPLE = 160
-"""Hashes in a sample: at a true containment of 0.7 the estimate errs by 0.036."""
-FEWEST_KEYS, MOST_KEYS = 8, 24
-"""Keys of a text, one for each 100 letters (300 Latin ones): a copy of a third shares one with 0.999."""
-LEAD_KEYS, LEAD = 4, 80
-"""Further keys, and the letters from the beginning that they come from (three times as many Latin ones)."""
+__all__ = [
+    "HEADING", "Change", "Changed", "Fingerprint", "Likeness", "changes", "compare", "conflicts", "fingerprint",
+    "fingerprints", "is_current", "judge", "judge_all", "length_and_tie", "letters", "unpacked", "unpacked_all",
+]  # fmt: skip
+
 SHORTEST = 24
 """Letters under which a text is too short to be told from a phrase."""
 
@@ -59,81 +62,6 @@ DOUBT, LATIN_DOUBT = 0.36, 0.30
 PART = 0.6
 """A copy less than so long as the other text is an excerpt of it. Two texts of which a third holds both whole cannot
 both be longer than that, so what holds only for copies never joins the items of a round-up."""
-
-BLOCK, REACH = 1 << 16, 19
-"""Letters whose shingles are made at once (of a text of millions all at once would take 28 bytes a letter), and how many
-further ones a shingle reaches.
-"""
-VERSION = 1
-"""Of what `packed` gives; goes up when fingerprints are made in another way."""
-_M1, _M2, _M3, _M4, _M5 = (U32(number) for number in (0x9E3779B1, 0x85EBCA77, 0xC2B2AE3D, 0x27D4EB2F, 0x165667B1))
-_NUMBER = re.compile(r"(\d+)")
-# Of Latin letters: words with capitals inside a sentence, numbers, and rows of words with capitals at a line's start.
-# The one set of characters in front lets the search skip all others, which takes half of its time.
-_NAME = re.compile(
-    r"[A-Z\d](?:(?<=[a-z,] [A-Z])[\w'-]*(?: [A-Z][\w'-]*)*|(?<=\d)(?<![\w.,]\d)[\d.,]*|(?<=^[A-Z])[\w'-]*(?: [A-Z][\w'-]*)+)",
-    re.MULTILINE,
-)
-# A short last line says who edited the copy.
-_CREDIT_LETTERS = 24
-_CREDIT = re.compile(r"\n[^\n]{1,80}\Z")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Fingerprint:
-    """What is kept of a text. `keys` are signed 32-bit numbers; `sample` holds, ascending, every small hash up to its
-    largest (all of them when `whole`); `slots` joins the hash of a number's surroundings (the upper 16 bits, kept in
-    `places` too) with that of the number.
-    """
-
-    han: bool
-    length: int
-    keys: tuple[int, ...]
-    sample: Hashes
-    whole: bool
-    slots: frozenset[int]
-    places: frozenset[int]
-
-    def packed(self) -> bytes:
-        """About 700 bytes for a text of 1,000 characters."""
-        words = [self.length << 2 | self.han << 1 | self.whole, len(self.sample), len(self.keys) | VERSION << 16]
-        keys = (key + (1 << 31) for key in self.keys)
-        return array("I", words).tobytes() + self.sample.tobytes() + array("I", [*keys, *self.slots]).tobytes()
-
-
-@lru_cache(maxsize=4096)
-def unpacked(data: bytes) -> Fingerprint:
-    """The fingerprint from `packed`. The last ones are kept: the same articles are compared with many that come."""
-    words = array("I", data)
-    flags, size, keys = words[0], words[1], words[2] & 0xFFFF
-    keys_end = 3 + size + keys
-    slots = frozenset(words[keys_end:])
-    return Fingerprint(
-        han=bool(flags & 2),
-        length=flags >> 2,
-        keys=tuple([key - (1 << 31) for key in words[3 + size : keys_end]]),
-        sample=np.frombuffer(data, U32, size, 12),
-        whole=bool(flags & 1),
-        slots=slots,
-        places=frozenset([slot >> 16 for slot in slots]),
-    )
-
-
-def is_current(data: bytes) -> bool:
-    """Whether this is what `packed` gives now; earlier versions wrote the sample in no order."""
-    return data[10] == VERSION
-
-
-HEADING = 16
-"""Bytes at the beginning of `packed` that `length_and_tie` reads."""
-
-
-def length_and_tie(heading: bytes) -> tuple[int, int]:
-    """The length of a text, and its smallest hash to choose between texts that are otherwise equal, from the first
-    HEADING bytes of `packed`.
-    """
-    flags, size, _, *first = array("I", heading)
-    return flags >> 2, first[0] if size else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,125 +84,6 @@ def letters(text: str) -> str:
     '气候2000万cop'
     """
     return folding.text_of(folding.only_letters(text))
-
-
-def fingerprint(text: str) -> Fingerprint:
-    """The fingerprint of an article's plain text."""
-    folded = folding.letters(text)
-    letter = folded > 1
-    codes = folded[letter]
-    said = folding.text_of(codes)
-    han = bool(np.count_nonzero(codes > 0x2E7F) * 4 >= len(codes))
-    sample, whole, keys = _smallest_shingles(codes, han=han)
-    slots = _han_slots(said) if han else _latin_slots(text, said, letter)
-    places = frozenset([slot >> 16 for slot in slots])
-    return Fingerprint(han, len(said), keys, sample, whole, slots, places)
-
-
-def _smallest_shingles(codes: Hashes, *, han: bool) -> tuple[Hashes, bool, tuple[int, ...]]:
-    """The sample, whether it is whole, and the keys; a long text goes block by block, each with the letters that a
-    shingle of its last letter reaches.
-    """
-    blocks = [codes[at : at + BLOCK + REACH] for at in range(0, max(len(codes) - REACH, 1), BLOCK)]
-    samples, keys, first, number = [], [], codes[:0], 0
-    for block in blocks:
-        small, large = _shingles(block, han=han)
-        small, large = (small[:BLOCK], large[:BLOCK]) if block is not blocks[-1] else (small, large)
-        first = first if number else large
-        samples.append(np.partition(small, SAMPLE)[:SAMPLE] if len(blocks) > 1 and len(small) > SAMPLE else small)
-        keys.append(
-            np.partition(large, MOST_KEYS)[:MOST_KEYS] if len(blocks) > 1 and len(large) > MOST_KEYS else large
-        )
-        number += len(large)
-    return *_sample(np.concatenate(samples)), _keys(np.concatenate(keys), first, number, han=han)
-
-
-def _shingles(codes: Hashes, *, han: bool) -> tuple[Hashes, Hashes]:
-    """Hashes of the pieces of 4 and 8 characters of Han text, of 8 and 20 of other text.
-
-    A longer piece's hash is made from those of its halves, so each costs one multiplication a character.
-    """
-    two = _joined(codes, codes, 1, _M1)
-    four = _joined(two, two, 2, _M2)
-    eight = _joined(four, four, 4, _M3)
-    if han:
-        return _mixed(four), _mixed(eight)
-    twelve = _joined(eight, four, 8, _M4)
-    return _mixed(eight), _mixed(_joined(twelve, eight, 12, _M5))
-
-
-def _joined(left: Hashes, right: Hashes, step: int, factor: Any) -> Hashes:
-    joined: Hashes = left[: max(len(right) - step, 0)] * factor + right[step : len(left) + step]
-    return joined
-
-
-def _mixed(hashes: Hashes) -> Hashes:
-    """MurmurHash3's finalizer: neighbouring texts get unrelated numbers."""
-    hashes = hashes ^ (hashes >> U32(16))
-    hashes = hashes * U32(0x85EBCA6B)
-    hashes = hashes ^ (hashes >> U32(13))
-    hashes = hashes * U32(0xC2B2AE35)
-    mixed: Hashes = hashes ^ (hashes >> U32(16))
-    return mixed
-
-
-def _sample(small: Hashes) -> tuple[Hashes, bool]:
-    whole = len(small) <= SAMPLE
-    smallest = np.sort(small if whole else np.partition(small, SAMPLE)[:SAMPLE])
-    return smallest[np.concatenate(([True], smallest[1:] != smallest[:-1]))[: len(smallest)]], whole
-
-
-def _keys(large: Hashes, first: Hashes, number: int, *, han: bool) -> tuple[int, ...]:
-    """From the smallest of `number` hashes, and those of the first letters."""
-    if not len(large):
-        return ()
-    unit = 100 if han else 300
-    size = min(MOST_KEYS, max(FEWEST_KEYS, number // unit))
-    chosen = {*_smallest(large, size), *_smallest(first[: LEAD * unit // 100], LEAD_KEYS)}
-    return tuple(sorted(key - (1 << 31) for key in chosen))
-
-
-def _smallest(hashes: Hashes, size: int) -> list[int]:
-    found: list[int] = (np.partition(hashes, size - 1)[:size] if len(hashes) > size else hashes).tolist()
-    return found
-
-
-def _han_slots(said: str) -> frozenset[int]:
-    """Each number with its surroundings, four characters before and two after; other numbers in them left out."""
-    parts = _NUMBER.split(said[:-_CREDIT_LETTERS] if len(said) > 10 * _CREDIT_LETTERS else said)
-    return frozenset(
-        _slot(f"{parts[at - 1][-4:]}#{parts[at + 1][:2]}", parts[at])
-        for at in range(1, len(parts), 2)
-        if len(parts[at - 1]) >= 3
-    )
-
-
-def _latin_slots(text: str, said: str, letter: npt.NDArray[np.bool_]) -> frozenset[int]:
-    """The same for Latin letters, where names fill slots too (`the council of Geneva`) and surroundings are three times
-    as long. `letter` says of each character of the text whether it is in `said`.
-    """
-    credit = _CREDIT.search(text)
-    last = credit.start() if credit else len(text)
-    spans = [at.span() for at in _NAME.finditer(text, 0, last)]
-    if not spans:
-        return frozenset()
-    before = np.concatenate(([0], np.cumsum(letter)))
-    ends = np.array(spans)
-    around = np.stack((ends[:, 0] - 18, ends[:, 0], ends[:, 1], ends[:, 1] + 8), axis=1)
-    slots = set()
-    for earliest, start, end, final in before[around.clip(0, last)].tolist():
-        first = max(earliest, start - 12)
-        if start - first >= 8:
-            slots.add(_slot(f"{said[first:start]}#{said[end : min(final, end + 6)]}", said[start:end]))
-    return frozenset(slots)
-
-
-def _slot(surroundings: str, number: str) -> int:
-    return _short_hash(surroundings) << 16 | _short_hash(number)
-
-
-def _short_hash(said: str) -> int:
-    return zlib.crc32(said.encode("utf-8", "surrogatepass")) & 0xFFFF
 
 
 def judge(a: Fingerprint, b: Fingerprint, texts: Callable[[], tuple[str, str]]) -> Likeness | None:

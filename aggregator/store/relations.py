@@ -20,7 +20,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from aggregator.dedup import nearby, reprint, story
+from aggregator.dedup import groups, nearby, reprint, story
 from aggregator.dedup.groups import Copy
 from aggregator.dedup.reprint import Fingerprint, Likeness
 from aggregator.dedup.story import Face
@@ -51,6 +51,7 @@ MOST_LINKS, LINKS = 6_000, 50
 """Links of stories that are read together, and for each article that is placed."""
 COPIES = 3
 """Further articles that are looked at for each one that is placed, among its copies or for a lost link."""
+PARTS = groups.PARTS
 MANY = 32
 """Articles under one key, within a window, beyond which not all of them are read."""
 AT_ONCE = 1000
@@ -63,6 +64,8 @@ _ONCE = {"compiled_cache": None}
 """A statement with its numbers in it is never used again: SQLAlchemy must not keep five hundred of them."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Pair = tuple[int, int]
+Run = tuple[int, int, int]
+"""A key, and the first and last of some moments."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,23 +115,25 @@ def traces(connection: sa.Connection, ids: Iterable[int]) -> dict[int, Trace]:
 def prints(connection: sa.Connection, ids: Iterable[int]) -> dict[int, Fingerprint]:
     """The fingerprints of these articles; those without are left out."""
     rows = _kept(connection, "SELECT article_id, print FROM trace", ids, reprint.is_current)
-    return {identity: reprint.unpacked(bytes(said)) for identity, said in rows}
+    found = reprint.unpacked_all([bytes(said) for _, said in rows])
+    return {identity: one for (identity, _), one in zip(rows, found, strict=True)}
 
 
 def faces(connection: sa.Connection, ids: Iterable[int]) -> dict[int, Face]:
     """The faces of these articles; those without are left out."""
     rows = _kept(connection, "SELECT article_id, face, at FROM trace", ids, story.is_current)
-    return {identity: story.unpacked(bytes(face), instant(at)) for identity, face, at in rows}
+    found = story.unpacked_all([(bytes(face), instant(at)) for _, face, at in rows])
+    return {identity: one for (identity, *_), one in zip(rows, found, strict=True)}
 
 
 def _kept(
     connection: sa.Connection, query: str, ids: Iterable[int], is_current: Callable[[bytes], bool]
 ) -> list[Sequence[Any]]:
     """The rows of these articles; what an earlier version of the program kept is made anew from the articles."""
-    rows = list(_among(connection, query, "article_id", ids))
+    rows = list(among(connection, query, "article_id", ids))
     if old := [row[0] for row in rows if not is_current(row[1])]:
         _renew(connection, old)
-        rows = [row for row in rows if is_current(row[1])] + list(_among(connection, query, "article_id", old))
+        rows = [row for row in rows if is_current(row[1])] + list(among(connection, query, "article_id", old))
     return rows
 
 
@@ -136,7 +141,7 @@ def _renew(connection: sa.Connection, ids: Sequence[int]) -> None:
     query = "SELECT article_id, at, title, text FROM trace JOIN article ON article.id = article_id"
     rows = [
         {"id_": identity, "print": reprint.fingerprint(text).packed(), "face": story.face(title, text, instant(at)).packed()}
-        for identity, at, title, text in _among(connection, query, "article_id", ids)
+        for identity, at, title, text in among(connection, query, "article_id", ids)
     ]  # fmt: skip
     values: dict[str, Any] = {"print": sa.bindparam("print"), "face": sa.bindparam("face")}
     connection.execute(sa.update(trace).where(trace.c.article_id == sa.bindparam("id_")).values(values), rows)
@@ -147,13 +152,13 @@ def copies(connection: sa.Connection, ids: Iterable[int]) -> dict[int, Copy]:
     query = f"SELECT article_id, at, substr(print, 1, {reprint.HEADING}) FROM trace"  # noqa: S608 - a number of ours
     return {
         identity: Copy(instant(at), *reprint.length_and_tie(bytes(heading)))
-        for identity, at, heading in _among(connection, query, "article_id", ids)
+        for identity, at, heading in among(connection, query, "article_id", ids)
     }
 
 
 def texts(connection: sa.Connection, ids: Iterable[int]) -> dict[int, str]:
     """The plain texts of these articles."""
-    return dict(_among(connection, "SELECT id, text FROM article", "id", ids))
+    return dict(among(connection, "SELECT id, text FROM article", "id", ids))
 
 
 def put_traces(connection: sa.Connection, fresh: Sequence[Trace]) -> None:
@@ -169,9 +174,9 @@ def put_traces(connection: sa.Connection, fresh: Sequence[Trace]) -> None:
 def forget(connection: sa.Connection, old: Collection[Trace]) -> None:
     """Take out everything that was derived from these texts, except places and what analysts said."""
     ids = [one.id for one in old]
-    for table, column in (
-        (reprint_link, "a"), (reprint_link, "b"), (story_link, "a"), (story_link, "b"), (trace, "article_id"),
-    ):  # fmt: skip
+    linked, _ = scores_of(connection, ids)
+    _unlink(connection, [(other, one) for one, scores in linked.items() for other in scores])
+    for table, column in ((reprint_link, "a"), (reprint_link, "b"), (story_link, "a"), (trace, "article_id")):
         for part in chunked(ids):
             connection.execute(sa.delete(table).where(table.c[column].in_(part)))
     for one in old:
@@ -190,19 +195,19 @@ def forget(connection: sa.Connection, old: Collection[Trace]) -> None:
 def under_reprint_keys(connection: sa.Connection, keys: Iterable[int]) -> dict[int, list[int]]:
     """The articles under each of these keys."""
     found: dict[int, list[int]] = defaultdict(list)
-    for key, identity in _among(connection, "SELECT key, article_id FROM reprint_key", "key", keys):
+    for key, identity in among(connection, "SELECT key, article_id FROM reprint_key", "key", keys):
         found[key].append(identity)
     return found
 
 
 _ROWS = """
-WITH w(span, key, moment) AS (VALUES {})
-SELECT w.key, w.moment, s.moment, s.article_id FROM w CROSS JOIN story_key s
+WITH w(span, key, first, last) AS (VALUES {})
+SELECT w.key, w.first, w.last, s.moment, s.article_id FROM w CROSS JOIN story_key s
 WHERE s.span = w.span AND s.key = w.key AND s.moment >= coalesce((
-    SELECT b.moment FROM story_key b WHERE b.span = w.span AND b.key = w.key AND b.moment < w.moment
+    SELECT b.moment FROM story_key b WHERE b.span = w.span AND b.key = w.key AND b.moment < w.first
     ORDER BY b.moment DESC LIMIT 1 OFFSET {}
 ), 0) AND s.moment <= coalesce((
-    SELECT b.moment FROM story_key b WHERE b.span = w.span AND b.key = w.key AND b.moment > w.moment
+    SELECT b.moment FROM story_key b WHERE b.span = w.span AND b.key = w.key AND b.moment > w.last
     ORDER BY b.moment LIMIT 1 OFFSET {}
 ), {})
 """
@@ -228,10 +233,11 @@ def _few(connection: sa.Connection, wanted: Collection[Pair]) -> dict[Pair, near
     """By span and key everything that is within a window of a moment in this span."""
     sought: dict[int, set[int]] = defaultdict(set)
     spans: dict[int, set[int]] = defaultdict(set)
+    last = _last_span(connection)
     for key, moment in wanted:
         if key not in _MANY:
             spans[_span(moment)].add(key)
-            for near in {_span(moment - _WINDOW), _span(moment), _span(moment + _WINDOW)}:
+            for near in {_span(moment - _WINDOW), _span(moment), min(_span(moment + _WINDOW), last)}:
                 sought[near].add(key)
     found: dict[Pair, nearby.Row] = {}
     many: set[int] = set()
@@ -249,6 +255,11 @@ def _few(connection: sa.Connection, wanted: Collection[Pair]) -> dict[Pair, near
     }
 
 
+def _last_span(connection: sa.Connection) -> int:
+    """The last span in which anything stands: news mostly come last, and nobody need look behind it."""
+    return int(rows_of(connection, "SELECT coalesce(max(span), 0) FROM story_key")[0][0])
+
+
 def _whole_rows(
     connection: sa.Connection, span: int, keys: Collection[int]
 ) -> tuple[dict[Pair, nearby.Row], set[int]]:
@@ -259,7 +270,7 @@ def _whole_rows(
     every = sorted(keys)
     for start in range(0, len(every), AT_ONCE):
         part = every[start : start + AT_ONCE]
-        rows = list(_among(connection, query, "key", part, f" LIMIT {MOST_PAIRS}"))
+        rows = list(among(connection, query, "key", part, f" LIMIT {MOST_PAIRS}"))
         for key, entries in groupby(rows, key=itemgetter(0)):
             found[span, key] += map(itemgetter(1, 2), entries)
         many.update(
@@ -269,30 +280,48 @@ def _whole_rows(
 
 
 def _around_moments(connection: sa.Connection, wanted: Collection[Pair]) -> dict[Pair, nearby.Row]:
-    found: dict[Pair, nearby.Row] = {place: [] for place in wanted}
-    _look(connection, found, [(_span(moment), key, moment) for key, moment in wanted])
+    runs = _runs(wanted)
+    found: dict[Run, nearby.Row] = {run: [] for run in runs}
+    _look(connection, found, [(_span(run[1]), run) for run in found])
     beyond = []
-    for (key, moment), row in found.items():
-        span, before, upto = _span(moment), bisect_left(row, (moment, 0)), bisect_left(row, (moment + 1, 0))
-        if before < nearby.BETWEEN and _span(moment - _WINDOW) < span:
-            beyond.append((span - 1, key, moment))
-        if len(row) - upto < nearby.BETWEEN and _span(moment + _WINDOW) > span:
-            beyond.append((span + 1, key, moment))
+    for run, row in found.items():
+        _, first, last = run
+        span, before, upto = _span(first), bisect_left(row, (first, 0)), bisect_left(row, (last + 1, 0))
+        if before < nearby.BETWEEN and _span(first - _WINDOW) < span:
+            beyond.append((span - 1, run))
+        if len(row) - upto < nearby.BETWEEN and _span(last + _WINDOW) > span:
+            beyond.append((span + 1, run))
     _look(connection, found, beyond)
+    return {(run[0], moment): found[run] for run, moments in runs.items() for moment in moments}
+
+
+def _runs(wanted: Collection[Pair]) -> dict[Run, list[int]]:
+    """Moments of one key that lie close together in one span, which are looked up at once, by key, first and last."""
+    found: dict[Run, list[int]] = {}
+    for key, places in groupby(sorted(wanted), key=itemgetter(0)):
+        run: list[int] = []
+        for _, moment in places:
+            if run and (moment - run[-1] > _CLOSE or _span(moment) != _span(run[0])):
+                found[key, run[0], run[-1]] = run
+                run = []
+            run.append(moment)
+        found[key, run[0], run[-1]] = run
     return found
 
 
-def _look(connection: sa.Connection, found: dict[Pair, nearby.Row], places: Sequence[tuple[int, int, int]]) -> None:
+def _look(connection: sa.Connection, found: dict[Run, nearby.Row], places: Sequence[tuple[int, Run]]) -> None:
     """Add what stands in these spans under these keys around these moments."""
     last = nearby.BETWEEN - 1
-    for part in _parts(sorted(places)):
+    for part in _parts(sorted((span, *run) for span, run in places)):
         query = _ROWS.format(",".join(map(str, part)), last, last, 1 << 62)
-        for where, rows in groupby(rows_of(connection, query), key=itemgetter(0, 1)):
-            found[where] += map(itemgetter(2, 3), rows)
+        for where, rows in groupby(rows_of(connection, query), key=itemgetter(0, 1, 2)):
+            found[where] += map(itemgetter(3, 4), rows)
     for row in found.values():
         row.sort()
 
 
+_CLOSE = 60 << TIE_BITS
+"""Moments no further apart are looked up together."""
 _WINDOW = int(story.WINDOW.total_seconds() // 60) << TIE_BITS
 
 
@@ -312,13 +341,20 @@ def take_back(connection: sa.Connection, parted: Mapping[Pair, int]) -> set[int]
     the articles that lost a link.
     """
     torn: list[Pair] = []
-    rows = [(a, b, number) for (a, b), number in sorted(parted.items())]
+    rows = sorted((*pair, number) for (a, b), number in parted.items() for pair in ((a, b), (b, a)))
     for part in _parts(rows):
         lessened = rows_of(connection, _LESSEN.format(",".join(map(str, part)), ALWAYS))
         torn += [(a, b) for a, b, keys in lessened if keys < nearby.SHARED]
-    for a, b in torn:
-        connection.execute(sa.delete(story_link).where(story_link.c.a == a, story_link.c.b == b))
-    return {one for pair in torn for one in pair}
+    _unlink(connection, torn)
+    return {one for one, _ in torn}
+
+
+def _unlink(connection: sa.Connection, torn: Iterable[Pair]) -> None:
+    """Take out story links from this side."""
+    rows = [{"one": a, "other": b} for a, b in torn]
+    if rows:
+        this = (story_link.c.a == sa.bindparam("one"), story_link.c.b == sa.bindparam("other"))
+        connection.execute(sa.delete(story_link).where(*this), rows)
 
 
 def put_keys(connection: sa.Connection, reprint_keys: Iterable[Pair], fresh: Iterable[Trace]) -> None:
@@ -334,8 +370,9 @@ def put_links(
     """Note what was judged of pairs (a < b), and under how many keys they meet: ALWAYS for those not in `keys`."""
     likenesses = [(a, b, like.share, like.of_longer) for (a, b), like in sorted(copies.items())]
     _insert(connection, reprint_link, ("a", "b", "share", "of_longer"), likenesses)
-    rows = [(a, b, round(scores[a, b], 6), keys.get((a, b), ALWAYS)) for a, b in sorted(scores)]
-    _insert(connection, story_link, ("a", "b", "score", "keys"), rows)
+    judged = {pair: (round(score * PARTS), keys.get(pair, ALWAYS)) for pair, score in scores.items()}
+    rows = [(*pair, *said) for (a, b), said in judged.items() for pair in ((a, b), (b, a))]
+    _insert(connection, story_link, ("a", "b", "score", "keys"), sorted(rows))
 
 
 def copies_around(connection: sa.Connection, ids: Collection[int]) -> dict[Pair, Likeness]:
@@ -350,26 +387,38 @@ def likenesses_of(connection: sa.Connection, ids: Collection[int]) -> dict[Pair,
     return {(a, b): Likeness(*values) for a, b, *values in found}
 
 
-def scores_of(connection: sa.Connection, ids: Collection[int]) -> tuple[dict[Pair, float], set[Pair]]:
-    """All story links of these articles, and those of them that do not hang on keys, as of reprints."""
-    found = list(_with_one_of(connection, "SELECT a, b, score, keys FROM story_link", ids))
-    return {row[:2]: row[2] for row in found}, {row[:2] for row in found if row[3] == ALWAYS}
+def scores_of(connection: sa.Connection, ids: Collection[int]) -> tuple[dict[int, dict[int, int]], set[Pair]]:
+    """All story links of these articles: of each the others and what they score, in millionths. And those pairs that
+    do not hang on keys, as reprints.
+    """
+    found: dict[int, dict[int, int]] = {one: {} for one in ids}
+    always: set[Pair] = set()
+    for a, b, score, keys in _bounded(connection, "SELECT a, b, score, keys FROM story_link", "a", "b", ids):
+        found[a][b] = score
+        if keys == ALWAYS:
+            always.add((a, b) if a < b else (b, a))
+    return found, always
 
 
 def _with_one_of(connection: sa.Connection, query: str, ids: Collection[int]) -> Iterator[Any]:
-    """The links with one of these articles; of more than MOST_PAIRS to one side the latest, which were asked for."""
-    for side, other in (("a", "b"), ("b", "a")):
-        found = list(_among(connection, query, side, ids, f" LIMIT {MOST_PAIRS}"))
-        if len(found) >= MOST_PAIRS:
-            order = f" ORDER BY {side} DESC, {other} DESC LIMIT {MOST_PAIRS}"
-            found = list(islice(_among(connection, query, side, ids, order), MOST_PAIRS))
-        yield from found
+    """The links with one of these articles on either side."""
+    yield from _bounded(connection, query, "a", "b", ids)
+    yield from _bounded(connection, query, "b", "a", ids)
+
+
+def _bounded(connection: sa.Connection, query: str, side: str, other: str, ids: Collection[int]) -> list[Any]:
+    """The links with one of these articles on this side; of more than MOST_PAIRS the latest, which were asked for."""
+    found = list(among(connection, query, side, ids, f" LIMIT {MOST_PAIRS}"))
+    if len(found) >= MOST_PAIRS:
+        order = f" ORDER BY {side} DESC, {other} DESC LIMIT {MOST_PAIRS}"
+        found = list(islice(among(connection, query, side, ids, order), MOST_PAIRS))
+    return found
 
 
 def reprinting(connection: sa.Connection, ids: Collection[int]) -> set[int]:
     """The articles that stand as reprints of these."""
     query = "SELECT article_id FROM place"
-    return {identity for (identity,) in _among(connection, query, "reprint_of", ids)}
+    return {identity for (identity,) in among(connection, query, "reprint_of", ids)}
 
 
 def _around(connection: sa.Connection, query: str, ids: Collection[int]) -> dict[Pair, tuple[float, ...]]:
@@ -401,7 +450,7 @@ def verdicts(connection: sa.Connection, ids: Collection[int]) -> dict[str, set[P
     """What analysts said of pairs with one of these articles, by kind."""
     found: dict[str, set[Pair]] = defaultdict(set)
     for side in ("a", "b"):
-        for kind, a, b in _among(connection, "SELECT kind, a, b FROM relation_verdict", side, ids):
+        for kind, a, b in among(connection, "SELECT kind, a, b FROM relation_verdict", side, ids):
             found[kind].add((a, b))
     return found
 
@@ -417,9 +466,9 @@ def say(connection: sa.Connection, kind: str, pairs: Iterable[Pair], now: dateti
 def link_by_word(connection: sa.Connection, score: float) -> None:
     """Note a story link for each pair that an analyst put together."""
     query = sa.select(relation_verdict.c.a, relation_verdict.c.b).where(relation_verdict.c.kind == "one story")
-    for a, b in connection.execute(query).fetchall():
-        connection.execute(sa.delete(story_link).where(story_link.c.a == a, story_link.c.b == b))
-        connection.execute(sa.insert(story_link).values(a=a, b=b, score=score, keys=ALWAYS))
+    pairs = [(a, b) for a, b in connection.execute(query).fetchall()]
+    _unlink(connection, [pair for a, b in pairs for pair in ((a, b), (b, a))])
+    put_links(connection, {}, dict.fromkeys(pairs, score), {})
 
 
 NOWHERE: tuple[int | None, int | None] = (None, None)
@@ -429,13 +478,13 @@ NOWHERE: tuple[int | None, int | None] = (None, None)
 def placed(connection: sa.Connection, ids: Iterable[int]) -> dict[int, tuple[int | None, int | None]]:
     """The story and the original of each of these articles that has either."""
     query = "SELECT article_id, story_id, reprint_of FROM place"
-    return {identity: (story_id, of) for identity, story_id, of in _among(connection, query, "article_id", ids)}
+    return {identity: (story_id, of) for identity, story_id, of in among(connection, query, "article_id", ids)}
 
 
 def in_stories(connection: sa.Connection, stories: Iterable[int]) -> dict[int, set[int]]:
     """The articles of these stories."""
     found: dict[int, set[int]] = defaultdict(set)
-    for story_id, identity in _among(connection, "SELECT story_id, article_id FROM place", "story_id", stories):
+    for story_id, identity in among(connection, "SELECT story_id, article_id FROM place", "story_id", stories):
         found[story_id].add(identity)
     return found
 
@@ -444,7 +493,7 @@ def in_crowded_stories(connection: sa.Connection, ids: Iterable[int]) -> set[int
     """Those of these articles whose stories have more than MOST_LINKED, which no lost link takes apart."""
     joined = "SELECT article_id FROM place JOIN story ON story.id = place.story_id"
     query = f"{joined} WHERE story.articles > {MOST_LINKED}"
-    return {identity for (identity,) in _among(connection, query, "article_id", ids)}
+    return {identity for (identity,) in among(connection, query, "article_id", ids)}
 
 
 def put_places(connection: sa.Connection, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -464,13 +513,15 @@ def clear(connection: sa.Connection) -> None:
         connection.execute(sa.delete(table))
 
 
-def _among(
-    connection: sa.Connection, selected: str, column: str, numbers: Iterable[int], order: str = ""
+def among(
+    connection: sa.Connection, selected: str, column: str, numbers: Iterable[int], ending: str = ""
 ) -> Iterator[Any]:
     """The rows of `selected` (`SELECT ... FROM ... [WHERE ...]`) of which the column holds one of these numbers."""
     joint = "AND" if " WHERE " in selected else "WHERE"
     for part in chunked(numbers):
-        yield from rows_of(connection, f"{selected} {joint} {column} IN ({','.join(map(str, map(int, part)))}){order}")
+        yield from rows_of(
+            connection, f"{selected} {joint} {column} IN ({','.join(map(str, map(int, part)))}){ending}"
+        )
 
 
 def rows_of(connection: sa.Connection, statement: str) -> Sequence[Any]:
@@ -485,10 +536,13 @@ def rows_of(connection: sa.Connection, statement: str) -> Sequence[Any]:
 def _insert(
     connection: sa.Connection, table: sa.Table, columns: Sequence[str], rows: Sequence[tuple[float, ...]]
 ) -> None:
+    """One statement for all rows in PostgreSQL; for SQLite, which then has nothing to read, one row after the other."""
+    opening = f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES"
+    if rows and connection.dialect.name == "sqlite":
+        connection.exec_driver_sql(f"{opening} ({', '.join('?' * len(columns))})", list(rows))
+        return
     for part in _parts(rows):
-        listed = ",".join(map(str, part))
-        statement = f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES {listed}"  # noqa: S608 - numbers of ours
-        connection.exec_driver_sql(statement, execution_options=_ONCE)
+        connection.exec_driver_sql(f"{opening} {','.join(map(str, part))}", execution_options=_ONCE)
 
 
 def _parts(rows: Sequence[tuple[float, ...]]) -> Iterator[Sequence[tuple[float, ...]]]:

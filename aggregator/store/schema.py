@@ -16,7 +16,7 @@ from sqlalchemy.types import TypeDecorator
 
 from aggregator.errors import ArchiveError
 
-HEAD = "0003"
+HEAD = "0004"
 """The migration this program is written for; `archive` compares it without importing Alembic."""
 
 
@@ -417,12 +417,12 @@ story_link = sa.Table(
     metadata,
     sa.Column("a", Big, primary_key=True, autoincrement=False),
     sa.Column("b", Big, primary_key=True, autoincrement=False),
-    sa.Column("score", sa.Float, nullable=False),
-    sa.Column("keys", sa.Integer, nullable=False, server_default="99"),
-    sa.Index(None, "b"),
+    sa.Column("score", sa.Integer, nullable=False),
+    sa.Column("keys", sa.Integer, nullable=False),
     sqlite_with_rowid=False,
 )
-"""Two articles (a < b) that may be on one event, with the log odds, and under how many keys they meet (99: in any case)."""
+"""Two articles that may be on one event, each from its own side: the log odds in millionths, and under how many keys they
+meet (99: in any case)."""
 
 place = sa.Table(
     "place",

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 import sqlalchemy as sa
@@ -22,7 +23,7 @@ def place(
     clusters: Sequence[Collection[int]],
     original: Mapping[int, int | None],
     share: Mapping[Pair, float],
-    scores: Mapping[Pair, float],
+    scores: Mapping[int, Mapping[int, int]],
     relinked: Collection[int] = (),
 ) -> None:
     """Write where each article of `original` stands. A story's id stays with most of its articles; of two that become one the older
@@ -33,7 +34,8 @@ def place(
     story_of = {member: before.get(member, relations.NOWHERE)[0] for member in original}
     merged_all: set[int] = set()
     first = last = _last_id(connection)
-    for cluster, (identity, merged) in zip(clusters, _ids(clusters, before), strict=True):
+    unseen = _unseen(connection, clusters, before)
+    for cluster, (identity, merged) in zip(clusters, _ids(clusters, before, unseen), strict=True):
         story_id = identity
         if identity is None and len(cluster) > 1:
             story_id = last = last + 1
@@ -50,14 +52,23 @@ def place(
     relations.put_places(connection, rows)
     changed = {row["story_id"] for row in rows} | {before.get(row["article_id"], relations.NOWHERE)[0] for row in rows}
     changed |= {story_of.get(one) for one in relinked}
-    within = {(a, b): score for (a, b), score in scores.items() if story_of.get(a, a) == story_of.get(b, b)}
-    _describe(connection, {one for one in changed | merged_all if one is not None}, within)
+    described = {one for one in changed | merged_all if one is not None}
+    weight = {
+        member: sum(score for other, score in scores.get(member, {}).items() if story_of.get(other) == story_id)
+        for member, story_id in story_of.items()
+        if story_id in described
+    }
+    _describe(connection, described, weight)
 
 
 def _ids(
-    clusters: Sequence[Collection[int]], before: Mapping[int, tuple[int | None, int | None]]
+    clusters: Sequence[Collection[int]],
+    before: Mapping[int, tuple[int | None, int | None]],
+    unseen: Mapping[int, int],
 ) -> list[tuple[int | None, set[int]]]:
-    """For each cluster the id that it keeps, and the ids of stories that it takes in."""
+    """For each cluster the id that it keeps, and the ids of stories that it takes in. A story of which most articles
+    were not looked at (`unseen`) keeps its id to itself.
+    """
     counts: dict[int, Counter[int]] = defaultdict(Counter)
     for number, cluster in enumerate(clusters):
         for member in cluster:
@@ -66,13 +77,29 @@ def _ids(
     won: dict[int, set[int]] = defaultdict(set)
     for story_id, where in counts.items():
         best = min(where, key=lambda number: (-where[number], min(clusters[number])))
-        won[best].add(story_id)
+        if where[best] >= unseen.get(story_id, 0):
+            won[best].add(story_id)
     found = []
     for number in range(len(clusters)):
         mine = won.get(number, set())
         keep = min(mine, default=None)
         found.append((keep, mine - {keep} if keep is not None else set()))
     return found
+
+
+def _unseen(
+    connection: sa.Connection,
+    clusters: Sequence[Collection[int]],
+    before: Mapping[int, tuple[int | None, int | None]],
+) -> dict[int, int]:
+    """Of each story how many articles are in no cluster, as where the bound on what is read was met. Those beyond
+    MOST_LINKED, of which only the latest are ever read, count as read.
+    """
+    seen = Counter(before.get(member, relations.NOWHERE)[0] for cluster in clusters for member in cluster)
+    sizes = relations.among(
+        connection, "SELECT id, articles FROM story", "id", [one for one in seen if one is not None]
+    )
+    return {story_id: size - seen[story_id] for story_id, size in sizes if size <= relations.MOST_LINKED}
 
 
 def _last_id(connection: sa.Connection) -> int:
@@ -96,23 +123,19 @@ def _remember(connection: sa.Connection, merged: Collection[int], story_id: int 
     connection.execute(sa.insert(story_alias), [{"old": old, "story_id": story_id} for old in sorted(merged)])
 
 
-def _describe(connection: sa.Connection, changed: Collection[int], scores: Mapping[Pair, float]) -> None:
+def _describe(connection: sa.Connection, changed: Collection[int], weight: Mapping[int, int]) -> None:
     """Headline, times and size of stories from their articles; stories without articles go. One of more articles than
     are looked at together keeps the headline that it has.
     """
-    sizes: dict[int, tuple[int, int, int]] = {}
-    query = (
-        sa.select(places.c.story_id, sa.func.count(), sa.func.min(trace.c.at), sa.func.max(trace.c.at))
-        .join(trace, trace.c.article_id == places.c.article_id)
-        .group_by(places.c.story_id)
+    counted = (
+        "SELECT story_id, count(*), min(at), max(at) FROM place JOIN trace ON trace.article_id = place.article_id"
     )
-    for part in relations.chunked(changed):
-        for story_id, *size in connection.execute(query.where(places.c.story_id.in_(part))):
-            sizes[story_id] = tuple(size)
+    rows_of_stories = relations.among(connection, counted, "story_id", changed, " GROUP BY story_id")
+    sizes: dict[int, tuple[int, int, int]] = {story_id: tuple(size) for story_id, *size in rows_of_stories}
     if empty := set(changed) - sizes.keys():
         connection.execute(sa.delete(table).where(table.c.id.in_(empty)))
     large = [story_id for story_id, (size, *_) in sizes.items() if size > relations.MOST_LINKED]
-    headlines = _headlines(connection, sizes.keys() - _headed(connection, large), scores)
+    headlines = _headlines(connection, sizes.keys() - _headed(connection, large), weight)
     rows = [
         {
             "id_": story_id,
@@ -141,28 +164,21 @@ def _headed(connection: sa.Connection, ids: Collection[int]) -> set[int]:
     }
 
 
-def _headlines(connection: sa.Connection, ids: Collection[int], scores: Mapping[Pair, float]) -> dict[int, str]:
-    """The headline of each of these stories, by what its articles score."""
-    weight: Counter[int] = Counter()
-    for (a, b), score in scores.items():
-        weight[a] += score  # type: ignore[assignment]
-        weight[b] += score  # type: ignore[assignment]
-    told: dict[int, list[tuple[int, str, datetime, int | None]]] = defaultdict(list)
-    query = (
-        sa.select(places.c.story_id, article.c.id, article.c.title, trace.c.at, places.c.reprint_of)
-        .join(article, article.c.id == places.c.article_id)
-        .join(trace, trace.c.article_id == places.c.article_id)
-    )
-    for part in relations.chunked(ids):
-        for story_id, identity, title, at, of in connection.execute(query.where(places.c.story_id.in_(part))):
-            told[story_id].append((identity, title, relations.instant(at), of))
-    return {story_id: _headline(members, weight) for story_id, members in told.items()}
-
-
-def _headline(members: Sequence[tuple[int, str, datetime, int | None]], weight: Mapping[int, float]) -> str:
-    """The title of the article that most others are close to; originals before reprints, then the earliest."""
-    best = min(members, key=lambda one: (one[3] is not None, -round(weight.get(one[0], 0.0), 3), one[2], one[1]))
-    return best[1]
+def _headlines(connection: sa.Connection, ids: Collection[int], weight: Mapping[int, int]) -> dict[int, str]:
+    """The headline of each of these stories: the title of the article that most others are close to, by `weight`;
+    originals before reprints, then the earliest.
+    """
+    closest: dict[int, list[int]] = {}
+    query = "SELECT story_id, place.article_id, at, reprint_of FROM place JOIN trace ON trace.article_id = place.article_id"
+    rank: dict[int, tuple[bool, int, int]] = {}
+    for story_id, identity, at, of in relations.among(connection, query, "story_id", ids):
+        mine = (of is not None, -weight.get(identity, 0), at)
+        if story_id not in rank or mine < rank[story_id]:
+            rank[story_id], closest[story_id] = mine, []
+        if mine == rank[story_id]:
+            closest[story_id].append(identity)
+    titles = dict(relations.among(connection, "SELECT id, title FROM article", "id", chain(*closest.values())))
+    return {story_id: min(titles[one] for one in members) for story_id, members in closest.items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,69 @@
+"""How hashes are kept: ascending ones take three bytes and about two bits each (Elias 1974; Fano 1971), a quarter less than
+they are long; and what was read last is remembered.
+
+The lower three bytes stand as they are, the upper ones, of which many follow that are equal or neighbours, in unary:
+for each hash the bit whose place is its upper byte and the number of hashes before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
+from typing import Generic, TypeVar
+
+import numpy as np
+
+from aggregator.dedup.folding import U32, Hashes, bounds
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+LOWER = 3
+"""Bytes of a hash that are kept as they are."""
+
+
+def packed(every: Sequence[Hashes]) -> list[tuple[bytes, bytes]]:
+    """The upper bytes of each of these rows of ascending hashes, and the lower ones."""
+    sizes = np.array(list(map(len, every)), dtype=np.intp)
+    begins = bounds(sizes.tolist())
+    hashes = np.concatenate(every).astype("<u4") if every else np.zeros(0, dtype="<u4")
+    at = (hashes >> U32(8 * LOWER)) + np.arange(len(hashes)) - np.repeat(begins[:-1], sizes)
+    lengths = np.zeros(len(every), dtype=np.intp)
+    lengths[sizes > 0] = at[begins[1:][sizes > 0] - 1] // 8 + 1
+    starts = bounds(lengths.tolist())
+    bits = np.zeros(8 * starts[-1], dtype=np.bool_)
+    bits[at + np.repeat(8 * starts[:-1], sizes)] = True
+    uppers, lowers = np.packbits(bits).tobytes(), hashes.view(np.uint8).reshape(-1, 4)[:, :LOWER].tobytes()
+    upper, lower = pairwise(starts.tolist()), pairwise((LOWER * begins).tolist())
+    return [(uppers[slice(*one)], lowers[slice(*other)]) for one, other in zip(upper, lower, strict=True)]
+
+
+def unpacked(parts: Sequence[tuple[bytes, bytes]]) -> list[Hashes]:
+    """The hashes of which `packed` gave these."""
+    sizes = [len(lower) // LOWER for _, lower in parts]
+    begins, uppers = bounds(sizes), bounds([len(upper) for upper, _ in parts])
+    bits = np.unpackbits(np.frombuffer(b"".join([upper for upper, _ in parts]), dtype=np.uint8))
+    found = np.empty((begins[-1], 4), dtype=np.uint8)
+    found[:, :LOWER] = np.frombuffer(b"".join([lower for _, lower in parts]), dtype=np.uint8).reshape(-1, LOWER)
+    found[:, LOWER] = np.flatnonzero(bits) - np.arange(begins[-1]) - np.repeat(8 * uppers[:-1] - begins[:-1], sizes)
+    hashes, ends = found.view("<u4").ravel(), begins.tolist()
+    return [hashes[start:end] for start, end in pairwise(ends)]
+
+
+class Remembered(Generic[Key, Value]):
+    """What was made of keys, for as many of the last ones as are asked again soon."""
+
+    def __init__(self, make: Callable[[Sequence[Key]], Iterable[Value]], most: int) -> None:
+        self._make, self._most = make, most
+        self._known: dict[Key, Value] = {}
+
+    def of(self, keys: Sequence[Key]) -> list[Value]:
+        """For each key what was made of it; all that are not known are made at once."""
+        known = self._known
+        found = {key: value for key in keys if (value := known.get(key)) is not None}
+        if fresh := [key for key in dict.fromkeys(keys) if key not in found]:
+            made = dict(zip(fresh, self._make(fresh), strict=True))
+            found |= made
+            if len(known) + len(made) > self._most:
+                known.clear()
+            known |= made
+        return [found[key] for key in keys]
