@@ -74,15 +74,22 @@ _DATE_LINE = re.compile(
     r"^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d{1,2} [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d (?:GMT|[+-]\d{4})$"
 )
 # Anything but one plain blank by itself: those need no other in their place, and most are of that kind.
-_SPACE = re.compile(
-    r"[ \t\r\n\f\v\u00a0\u2002-\u200a\u202f\u205f\u3000]{2,}|[\t\r\n\f\v\u00a0\u2002-\u200a\u202f\u205f\u3000]"
+_BLANKS = "\t\r\n\f\v\u00a0\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
+_SPACE = re.compile(f"[ {_BLANKS}]{{2,}}|[{_BLANKS}]")
+_UNSEEN = "\u200b\u200e\u200f\u2060\ufeff\u00ad"
+_ZERO_WIDTH = re.compile(f"[{_UNSEEN}]")
+# Without one of these in its UTF-8 a text has nothing that the two patterns find, which take ten times as long to say so.
+_ODD = (
+    b"  ",
+    *sorted({char.encode()[:2] if "\u1fff" < char < "\u3000" else char.encode() for char in _BLANKS + _UNSEEN}),
 )
-_ZERO_WIDTH = re.compile("[\u200b\u200e\u200f\u2060\ufeff\u00ad]")
 _TAG = re.compile(r"<[a-zA-Z/!?]|&[#a-zA-Z]")
 # Each selector costs as much as parsing: it is not asked where no such tag is in the source (`</br>` makes a `<br>`).
 _MAY_NEVER_BE_TEXT = re.compile(rf"<(?:{_NEVER_TEXT.replace(',', '|')})", re.IGNORECASE)
 _MAY_BREAK = re.compile(r"</?br", re.IGNORECASE)
 _MAY_BE_CELL = re.compile(r"<t[dh]", re.IGNORECASE)
+_TELLING = "[class],[id],[data-name],[style]"
+_ID = re.compile(r"id\s*=")
 _NESTING = re.compile(r"<(/)?(?!(?:p|li|br|img|hr|tr|td|th|dd|dt|option|input|meta|link)\b)[a-zA-Z]")
 _DEEP = 2_000
 _REPEATED = 3
@@ -148,7 +155,7 @@ def _words(html: str) -> str:
     if is_crowded(html) or _too_deep(html):
         return _plain_words(html)
     tree = LexborHTMLParser(f"<body>{html}")
-    if any(_may_go(node.attributes) for node in tree.css("[class],[id],[data-name],[style]")):
+    if _may_hold_furniture(html) and any(_may_go(node.attributes) for node in tree.css(_TELLING)):
         tree = LexborHTMLParser(f"<body>{without_furniture(html)}")
     _set_apart(tree, html)
     body = tree.body
@@ -182,6 +189,14 @@ def _may_go(said: Mapping[str, str | None]) -> bool:
     """Whether an element with these attributes is furniture, so that Beautiful Soup has to weigh what it holds."""
     names = (said.get("class"), said.get("id"), said.get("data-name"))
     return any(name and _FURNITURE.search(name) for name in names) or bool(_HIDDEN.search(said.get("style") or ""))
+
+
+def _may_hold_furniture(html: str) -> bool:
+    """Whether an attribute that `_may_go` looks at can say anything to it: asking the tree costs as much as parsing."""
+    low = html.lower()
+    if "class" in low or "data-name" in low or _ID.search(low):
+        return True
+    return "style" in low and any(said in low for said in ("&", "display", "visibility", "font-size"))
 
 
 def _too_deep(html: str) -> bool:
@@ -222,8 +237,11 @@ def _is_furniture(node: Tag) -> bool:
 
 
 def _lines(words: str) -> list[str]:
-    pieces = map(str.strip, _SPACE.sub(" ", _ZERO_WIDTH.sub("", words)).split(_BREAK))
-    return [piece for piece in pieces if piece]
+    words = words.strip().replace("\n", " ")
+    raw = words.encode("utf-8", "surrogatepass")
+    if any(odd in raw for odd in _ODD):
+        words = _SPACE.sub(" ", _ZERO_WIDTH.sub("", words))
+    return [piece for piece in map(str.strip, words.split(_BREAK)) if piece]
 
 
 def _article_lines(lines: list[str]) -> list[str]:

@@ -44,14 +44,17 @@ from aggregator.store import articles, feeds, known, tags
 from aggregator.store.archive import Archive
 from aggregator.tag_review import judged
 
-GROUP = 64
+GROUP = 128
 """Feeds in one transaction at the most: a commit costs the same for one feed as for many."""
 
 TEXTS = 200
 """Articles in one transaction: what relating them needs waits in memory, and other writers wait for the lock."""
 
-FEW, AHEAD = 32, 96
+FEW, AHEAD = 32, 160
 """Feeds asked for and not yet stored, where they bring much and where they bring little: it waits in memory."""
+
+SOON = 0.2
+"""Seconds that what has come waits for what comes next, to be stored with it."""
 
 NOT_MODIFIED = 304
 
@@ -178,31 +181,44 @@ class Together:
 
 def _as_completed(asked: Iterator[Future[Brought]], parts: Parts) -> Iterator[list[Brought]]:
     """Groups of what has come, as it comes; no more feeds are asked before the first of them is stored than AHEAD, and
-    than would bring 3 * TEXTS articles if all brought as many as the last ones did.
+    than would bring 3 * TEXTS articles if all brought as many as the last ones did. Less than a group waits for more
+    until nothing has come for half a second.
     """
     few = ahead = max(FEW, parts.workers)
     waiting = set(islice(asked, ahead))
+    ready: list[Brought] = []
     while waiting and not parts.stopped():
-        done, waiting = wait(waiting, timeout=0.5, return_when=FIRST_COMPLETED)
-        ready = [future.result() for future in done]
-        done.clear()
-        if ready:
-            each = sum(len(brought.articles) for brought in ready) / len(ready)
+        came = _come(waiting, ready)
+        ready += came
+        if came:
+            each = sum(len(brought.articles) for brought in came) / len(came)
             ahead = max(few, min(AHEAD, int(3 * TEXTS / max(each, 1))))
-        yield from _groups(ready)
-        waiting |= set(islice(asked, max(ahead - len(waiting), 0)))
-
-
-def _groups(ready: list[Brought]) -> Iterator[list[Brought]]:
-    """Cut into transactions of at most GROUP feeds, and no more feeds than bring TEXTS articles."""
-    group: list[Brought] = []
+        while ready and (_is_full(ready) or not came):
+            yield _group(ready)
+        waiting |= set(islice(asked, max(ahead - len(waiting) - len(ready), 0)))
     while ready:
+        yield _group(ready)
+
+
+def _come(waiting: set[Future[Brought]], ready: Sequence[Brought]) -> list[Brought]:
+    """What has come, taken out of `waiting`: all of it where it comes soon, for a transaction costs much of its own."""
+    done, _ = wait(waiting, timeout=0.5, return_when=FIRST_COMPLETED)
+    if done and not _is_full([*ready, *(future.result() for future in done)]):
+        done, _ = wait(waiting, timeout=SOON)
+    waiting -= done
+    return [future.result() for future in done]
+
+
+def _group(ready: list[Brought]) -> list[Brought]:
+    """Taken out of what is ready: at most GROUP feeds, and no more feeds than bring TEXTS articles."""
+    group: list[Brought] = []
+    while ready and not _is_full(group):
         group.append(ready.pop())
-        if len(group) == GROUP or sum(len(brought.articles) for brought in group) >= TEXTS:
-            yield group
-            group = []
-    if group:
-        yield group
+    return group
+
+
+def _is_full(group: Sequence[Brought]) -> bool:
+    return len(group) >= GROUP or sum(len(brought.articles) for brought in group) >= TEXTS
 
 
 def _undisturbed(group: list[Brought], parts: Parts) -> list[Brought]:
@@ -327,17 +343,31 @@ def take_in(group: Sequence[Brought], parts: Parts) -> list[PollReport]:
 def _take_in(group: Sequence[Brought], parts: Parts) -> list[PollReport]:
     now = parts.clock()
     with parts.archive.writing() as connection:
-        filing = Filing.of(connection, now, group)
-        taken = [(brought, _stored_or_failed(filing, brought)) for brought in group]
+        filing, taken = _admitted(connection, now, group)
         reprints = filing.file(parts.tag)
         reported = [_reported(brought, admitted, reprints) for brought, admitted in taken]
         _remember(connection, reported, now)
     return [report for _brought, report in reported]
 
 
+def _admitted(
+    connection: sa.Connection, now: datetime, group: Sequence[Brought]
+) -> tuple[Filing, list[tuple[Brought, Admitted | FeedError]]]:
+    """All of the group at once; where that fails, each feed in a savepoint of its own."""
+    filing = Filing.of(connection, now, group)
+    if not any(brought.articles for brought in group):
+        return filing, [(brought, Admitted()) for brought in group]
+    try:
+        with connection.begin_nested():
+            return filing, [(brought, filing.admit(brought)) for brought in group]
+    except (IntegrityError, DataError, StatementError, ValueError) as error:
+        if isinstance(error, OperationalError):
+            raise
+    filing = Filing.of(connection, now, group)
+    return filing, [(brought, _stored_or_failed(filing, brought)) for brought in group]
+
+
 def _stored_or_failed(filing: Filing, brought: Brought) -> Admitted | FeedError:
-    if not brought.articles:
-        return Admitted()
     waiting = dict(filing.texts.waiting)
     try:
         with filing.connection.begin_nested():
@@ -407,10 +437,14 @@ class Filing:
     def of(cls, connection: sa.Connection, now: datetime, group: Iterable[Brought]) -> Filing:
         """For a group that is to be admitted: the archive is asked once for all that any of it may be."""
         names = [brought.names or names_of(brought.feed.id, brought.articles) for brought in group if brought.articles]
-        return cls(connection, now, known.look_up(connection, names))
+        filing = cls(connection, now, known.look_up(connection, names))
+        filing.texts.foresee(connection, [article for brought in group for article in brought.articles], now)
+        return filing
 
     def admit(self, brought: Brought) -> Admitted:
         """Decide for each article whether it is new, a revision, or known; store what is not known."""
+        if not brought.articles:
+            return Admitted()
         names = brought.names or names_of(brought.feed.id, brought.articles)
         decisions = decide(self.connection, brought.articles, names, self.lookup)
         values = {**dict(enumerate(brought.articles)), **brought.pages}

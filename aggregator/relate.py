@@ -7,8 +7,9 @@ The order of arrival does not matter. Which articles are compared depends on the
 (`dedup.nearby`), a link on the two texts alone, and places on links and analysts' words alone, of which as many are
 looked at as decide (`groups.Linkage`). An article that comes late takes its place among those that are there: it may
 become the original of its copies, and come between two that were compared across it, whose link is then taken back.
-Exact up to the bounds on what is read for one batch (`NEIGHBOURS`, `LINKS`), which only made-up words that
-nearly every article has reach.
+Exact up to the bounds on what is read for one batch (`NEIGHBOURS`, `LINKS`), which are met where thousands of
+articles a day share their weightiest words. Then neighbours are left out, and a story of which not all was looked at
+stays what it is: a topic never grows into one story.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from aggregator.digest.values import Names
 from aggregator.letters import Desk
 from aggregator.store import schema, subscribers
 from aggregator.store.archive import Archive
-from aggregator.store.search import SLOT
+from aggregator.store.docids import SLOT
 from aggregator.store.subscribers import Subscriber, Wants
 
 NOW = datetime(2026, 11, 21, 8, tzinfo=UTC)

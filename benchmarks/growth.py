@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from aggregator.store import search, transfer
 from aggregator.store.archive import Archive
-from aggregator.store.search import SLOT
+from aggregator.store.docids import SLOT
 from benchmarks.moving import QUERIES, fill, page
 from benchmarks.scale import PER_FEED, measure
 from tests.postgres import MISSING, Server, start

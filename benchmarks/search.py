@@ -33,6 +33,7 @@ from aggregator.errors import QueryError
 from aggregator.query import parse
 from aggregator.store import lookup, search
 from aggregator.store.archive import Archive
+from aggregator.store.docids import Docids
 from aggregator.store.schema import article
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -60,7 +61,7 @@ def build(archive: Archive, path: Path, count: int, step: float) -> int:
             when += timedelta(seconds=chance.expovariate(1 / step))
             dates.append(when)
         with archive.writing() as connection:
-            docids = search.allocate(connection, [int((date - EPOCH).total_seconds()) for date in dates])
+            docids = Docids(connection).allocate([int((date - EPOCH).total_seconds()) for date in dates])
             rows = [
                 {
                     "docid": docid, "feed": f"f{docid % 20}", "outlet": f"外电{docid % 20}", "lang": "zh", "content_key": "",
@@ -206,7 +207,7 @@ def fuzz(options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as folder:
         archive = Archive.open(f"{folder}/fuzz.db", write=True)
         with archive.writing() as connection:
-            docids = search.allocate(connection, [700_000_000] * len(docs))
+            docids = Docids(connection).allocate([700_000_000] * len(docs))
             rows = [
                 {
                     "docid": docid,

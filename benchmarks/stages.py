@@ -12,6 +12,7 @@ fifth of a second included); `pipe` is what talking to it costs. `--top` lists t
 from __future__ import annotations
 
 import argparse
+import gc
 import resource
 import signal
 import sys
@@ -156,6 +157,7 @@ def main() -> None:
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--top", type=int, default=0, help="functions to list in each stage")
     asked = options.parse_args()
+    gc.set_threshold(50_000, 20, 20)  # as the command line does
     with world(asked.feeds, asked.entries, asked.seed) as base, tempfile.TemporaryDirectory() as folder:
         Reader(Path()).prepare(Path(folder), [f"{base}/feed/{number}.xml" for number in range(asked.feeds)])
         app = App(str(Path(folder) / "archive.db"), str(Path(folder) / "feeds.yaml"), environ={})

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from aggregator.query import And, Field, Not, Or, Since, Text, Until
 from aggregator.store import search
+from aggregator.store.docids import Docids
 from aggregator.store.schema import article, article_agreement, clause_tag, metadata
 
 NOW = datetime(2023, 11, 20, tzinfo=UTC)
@@ -53,7 +54,7 @@ class Searchable:
             metadata.create_all(self.connection)
             for statement in search.DDL:
                 self.connection.exec_driver_sql(statement)
-        self.docids = search.allocate(self.connection, [int((doc.when - EPOCH).total_seconds()) for doc in docs])
+        self.docids = Docids(self.connection).allocate([int((doc.when - EPOCH).total_seconds()) for doc in docs])
         rows = [
             {
                 "id": number, "docid": docid, "feed": doc.feed, "outlet": doc.outlet, "lang": doc.lang, "title": doc.title,

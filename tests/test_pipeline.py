@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -151,6 +152,34 @@ def test_a_failing_feed_stops_no_other(room: Newsroom, archive: Archive) -> None
     }
     assert "refused" in (reports["down"].error or "")
     assert len(stored(archive)) == 1
+
+
+def test_what_comes_together_is_stored_together(room: Newsroom, archive: Archive) -> None:
+    """Twelve feeds that answer at one moment take a few transactions, and a slow one holds up none of them."""
+    names = [f"feed{number}" for number in range(12)]
+    everybody, stored_first = threading.Barrier(12), threading.Event()
+
+    def at_once(_seen: Validators) -> Fetched:
+        everybody.wait(60)
+        return Fetched("https://one.example/feed", 200, document(("1", "甲", "正文")), "application/rss+xml")
+
+    def slow(_seen: Validators) -> Fetched:
+        assert stored_first.wait(60)
+        return Fetched("https://slow.example/feed", 200, document(("2", "乙", "后到")), "application/rss+xml")
+
+    room.answers = dict.fromkeys(names, at_once) | {"slow": slow}
+    groups = []
+
+    def counted(group: list[pipeline.Brought], parts: pipeline.Parts) -> list[PollReport]:
+        groups.append(len(group))
+        if sum(groups) == 12:
+            stored_first.set()
+        return pipeline.take_in(group, parts)
+
+    parts = replace(room.parts, workers=13)
+    reports = list(pipeline.poll([feed(name) for name in (*names, "slow")], parts, store=counted))
+    assert [report.status for report in reports] == [PollStatus.OK] * 13
+    assert len(groups) <= 6
 
 
 def test_validators_come_back_as_they_were_given(room: Newsroom, archive: Archive) -> None:

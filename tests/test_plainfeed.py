@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from urllib.parse import urljoin, urlsplit
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aggregator.errors import ParseError
-from aggregator.parse import plainfeed, xmlfeed
+from aggregator.parse import feed, plainfeed, xmlfeed
 from aggregator.parse.charset import decode
 from aggregator.parse.mend import FEED_ROOTS, mend, root
 
@@ -107,6 +108,54 @@ ENTRY = st.lists(
     max_size=7,
 )
 RSS_LINK, ATOM_LINK = "<link>https://o.example/a</link>", '<link href="https://o.example/a"/>'
+RSS_HEAD = st.lists(
+    st.one_of(
+        element("title", WORDS, ' type="html"'),
+        element("link", WORDS, ' rel="self"'),
+        element("language", st.sampled_from(["zh-cn", "en", "", "fr_CA", "<b>x</b>"])),
+        element("ttl", st.sampled_from(["60", " 5 ", "", "soon"])),
+        element("description", WORDS),
+        element("lastBuildDate", DATES),
+        element("pubDate", DATES),
+        element("generator", WORDS, ' uri="https://g.example/"'),
+        element("copyright", WORDS),
+        element("managingEditor", WORDS),
+        element("dc:creator", WORDS),
+        element("category", WORDS),
+        st.sampled_from(
+            [
+                '<atom:link href="https://o.example/feed" rel="self" type="application/rss+xml"/>',
+                "<image><url>u</url><title>i</title><link>l</link></image>",
+                "stray words",
+                "<guid>1</guid>",
+            ]
+        ),
+    ),
+    max_size=6,
+).map("".join)
+ATOM_HEAD = st.lists(
+    st.one_of(
+        element("title", WORDS, ' type="html"'),
+        element("subtitle", WORDS, ' type="html"'),
+        element("id", WORDS),
+        element("updated", DATES),
+        element("generator", WORDS, ' uri="https://g.example/"'),
+        element("rights", WORDS),
+        st.sampled_from(
+            [
+                '<link href="https://o.example/"/>',
+                '<link rel="alternate" type="text/html" href="/home?a=1&amp;b=2"/>',
+                '<link rel="alternate" type="text/html" href="https:///o.example/x"/>',
+                '<link rel="self" href="https://o.example/feed"/>',
+                '<link rel="hub" href="https://h.example/"/>',
+                '<link rel="next" href="https://o.example/2"/>',
+                "<author><name>Desk</name></author>",
+                "stray words",
+            ]
+        ),
+    ),
+    max_size=6,
+).map("".join)
 HEAD = st.sampled_from(
     [
         "<title>Paper</title><link>https://o.example/</link>",
@@ -120,7 +169,7 @@ HEAD = st.sampled_from(
 TAIL = st.sampled_from(["", "", "", "\n", "<title>late</title>", "<!-- </item> </entry> -->"])
 
 
-@given(st.lists(ITEM, min_size=1, max_size=3), HEAD, TAIL, st.booleans())
+@given(st.lists(ITEM, min_size=1, max_size=3), HEAD | RSS_HEAD, TAIL, st.booleans())
 @settings(max_examples=int(os.environ.get("AGGREGATOR_EXAMPLES", "150")))
 def test_rss_is_read_as_by_feedparser(items, head, tail, linked) -> None:
     """Elements in any order, number and kind."""
@@ -130,7 +179,7 @@ def test_rss_is_read_as_by_feedparser(items, head, tail, linked) -> None:
 
 @given(
     st.lists(ENTRY, min_size=1, max_size=3),
-    HEAD,
+    HEAD | ATOM_HEAD,
     TAIL,
     st.booleans(),
     st.sampled_from(["", ' xml:lang="zh_CN"', ' xml:lang=""']),
@@ -171,6 +220,16 @@ def test_doubt_is_left_to_feedparser(text: str) -> None:
     assert plainfeed.read(text) is None
 
 
+def test_what_a_plain_feed_says_of_itself_takes_the_quick_way() -> None:
+    """The head of an ordinary feed is read here; where it holds more, feedparser is asked."""
+    head = "<title>Paper</title><link>https://o.example/</link><description>News</description><ttl>60</ttl>"
+    item = "<item><link>https://o.example/1</link></item>"
+    plain = plainfeed.read(RSS.format(head=head, entries=item, tail=""))
+    assert plain.feed["link"] == "https://o.example/"
+    more = plainfeed.read(RSS.format(head=f"{head}<image><url>u</url></image>", entries=item, tail=""))
+    assert (more.feed, len(more.entries)) == (None, 1)
+
+
 def test_every_real_feed_is_read_as_by_feedparser(shared: Path) -> None:
     """All files of the shared corpus; some take the quick way."""
     quick = 0
@@ -185,3 +244,10 @@ def test_every_real_feed_is_read_as_by_feedparser(shared: Path) -> None:
             except ParseError:
                 continue
     assert quick
+
+
+@given(st.from_regex(feed._WHOLE, fullmatch=True))
+def test_a_whole_address_is_what_resolving_makes_of_it(link: str) -> None:
+    """What is taken for an address without being resolved is the same after resolving, and has a host."""
+    assert urljoin("https://base.example/a/b?c#d", link) == urljoin("http://base.example/a", link) == link
+    assert urlsplit(link).hostname

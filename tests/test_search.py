@@ -20,6 +20,7 @@ from aggregator.errors import QueryError
 from aggregator.query import EVERYTHING, Text, parse
 from aggregator.store import lookup, paging, reindex, schema, search
 from aggregator.store.archive import Archive
+from aggregator.store.docids import SLOT, Docids
 from tests.searching import NOW, Doc, Searchable, drawn, posts
 
 FIRST = datetime(2021, 11, 1, tzinfo=UTC)
@@ -325,10 +326,12 @@ def test_docids_are_unique_and_in_order(shelf):
     taken: dict[int, int] = {}
     for size in (1, 300, 40):
         seconds = [700_000_000 + chance.choice((0, 0, 0, 4, 9, 5000)) for _ in range(size)]
-        docids = search.allocate(connection, seconds)
+        numbers = Docids(connection)
+        docids = numbers.allocate(seconds)
+        numbers.write()
         assert not taken.keys() & set(docids)
         assert len(set(docids)) == len(docids)
-        assert all(docid >= moment // search.SLOT for docid, moment in zip(docids, seconds, strict=True))
+        assert all(docid >= moment // SLOT for docid, moment in zip(docids, seconds, strict=True))
         taken |= dict(zip(docids, seconds, strict=True))
         rows = [
             {
@@ -353,7 +356,7 @@ def test_ties_take_no_longer_and_longer(shelf):
     connection = shelf([]).connection
     statements = []
     sa.event.listen(connection, "before_cursor_execute", lambda *args: statements.append(args[2]))
-    search.allocate(connection, [700_000_000] * 1000)
+    Docids(connection).allocate([700_000_000] * 1000)
     assert len(statements) < 8000
 
 

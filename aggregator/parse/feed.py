@@ -240,6 +240,12 @@ def _line(text: Any, *, is_html: bool) -> str:
     return clean(_BREAKS.sub(" ", text)).strip()
 
 
+_WHOLE = re.compile(
+    r"https?://[a-z0-9-]+(?:\.[a-z0-9-]+)*(?::\d{1,5})?/[\w/.~%+,@=-]*(?:\?[\w/.~%+,@=&-]+)?", re.ASCII
+)
+"""An address that no resolving changes, and that is certainly one: most links are of this kind."""
+
+
 def _joined(base: str, link: str | None) -> str | None:
     try:
         return urljoin(base, (link or "").strip())
@@ -251,6 +257,8 @@ def _web(base: str, link: Any) -> str | None:
     """An absolute http or https address, or None: nothing else in a feed leads to a page."""
     if not isinstance(link, str) or not link.strip() or len(link) > _MAX_LINK:
         return None
+    if _WHOLE.fullmatch(link):
+        return link
     found = _joined(base, clean("".join(link.split("\n"))))
     try:
         parts = urlsplit(found or "")

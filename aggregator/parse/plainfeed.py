@@ -3,14 +3,14 @@
 feedparser decides what a feed means, and `read` gives what it would: the elements, attributes and repetitions below are
 those for which that is certain (`tests/test_plainfeed.py` holds the two against each other on every feed there is and
 on made-up ones). Anything that is not named here, anything that stands twice, anything inside what should hold text
-alone, and every fault makes `read` give None, and feedparser reads the document. What the feed says of itself is
-left to feedparser in any case: the caller hands it the document without its entries.
+alone, and every fault makes `read` give None, and feedparser reads the document. Where only what the feed says of
+itself is not that plain, the caller hands feedparser the document without its entries.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
@@ -63,10 +63,15 @@ class _Doubt(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Plain:
-    """The entries as feedparser would give them, and the document without them."""
+    """The entries as feedparser would give them, and the document without them.
+
+    `feed` is what it says of itself, in feedparser's words, as far as anybody here asks; None where that is not certain.
+    """
 
     frame: str
     entries: list[Fields]
+    feed: Fields | None
+    is_atom: bool
 
 
 def read(text: str) -> Plain | None:
@@ -91,7 +96,9 @@ def _read(text: str) -> Plain:
         raise _Doubt
     if tag != name and any(member.tag.rpartition("}")[2] == "language" for member in members):
         raise _Doubt  # beside xml:lang, which of the two is an entry's language depends on what the entry holds
-    return Plain(_frame(text, name), [make(member) for member in members[-number:]])
+    is_atom = tag != name
+    feed = _feed(channel, members[:-number], _FEED if is_atom else _CHANNEL)
+    return Plain(_frame(text, name), [make(member) for member in members[-number:]], feed, is_atom)
 
 
 def _tree(text: str) -> ET.Element:
@@ -118,6 +125,73 @@ def _frame(text: str, name: str) -> str:
     if first is None or end < 0:
         raise _Doubt
     return text[: first.start()] + text[end + len(name) + 3 :]
+
+
+# --- the feed itself --------------------------------------------------------------------------------------------------
+
+
+def _feed(
+    channel: ET.Element, members: Sequence[ET.Element], known: Mapping[str, Callable[[Fields, ET.Element], None]]
+) -> Fields | None:
+    if channel.attrib or any((said or "").strip() for said in (channel.text, *[member.tail for member in channel])):
+        return None
+    feed: Fields = {}
+    try:
+        for member in members:
+            known.get(member.tag, _refuse)(feed, member)
+    except _Doubt:
+        return None
+    # feedparser takes an id for a link where there is none.
+    return {"link": feed["id"], **feed} if "id" in feed else feed
+
+
+def _said(name: str) -> Callable[[Fields, ET.Element], None]:
+    def note(feed: Fields, element: ET.Element) -> None:
+        said = _repaired(_text(element))
+        if not said or "&" in said or "<" in said:
+            raise _Doubt
+        _once(feed, name, said)
+
+    return note
+
+
+def _unasked(feed: Fields, element: ET.Element) -> None:
+    """Text that nobody here asks for."""
+    _once(feed, element.tag, _text(element))
+
+
+def _feed_link(feed: Fields, element: ET.Element) -> None:
+    """An Atom feed's own addresses, of which the page's counts."""
+    said = element.attrib
+    if said.keys() - _LINK_ATTRIBUTES or not said.get("href") or (element.text or "").strip() or len(element):
+        raise _Doubt
+    if said.get("rel", "alternate") == "alternate":
+        if said.get("type", "text/html") != "text/html" or "&" in said["href"]:
+            raise _Doubt
+        _once(feed, "link", _joined(said["href"]))
+    elif said["rel"] not in {"self", "hub"}:
+        raise _Doubt
+
+
+_CHANNEL: Mapping[str, Callable[[Fields, ET.Element], None]] = {
+    "title": _said("title"),
+    "link": _said("link"),
+    "language": _said("language"),
+    "ttl": _said("ttl"),
+    "description": _unasked,
+    "lastBuildDate": _unasked,
+    "pubDate": _unasked,
+    "generator": _unasked,
+    "copyright": _unasked,
+}
+_FEED: Mapping[str, Callable[[Fields, ET.Element], None]] = {
+    f"{_ATOM}title": _said("title"),
+    f"{_ATOM}link": _feed_link,
+    f"{_ATOM}id": _said("id"),
+    f"{_ATOM}updated": _unasked,
+    f"{_ATOM}subtitle": _unasked,
+    f"{_ATOM}generator": _unasked,
+}
 
 
 # --- entries --------------------------------------------------------------------------------------------------------

@@ -48,6 +48,9 @@ def read(text: str) -> tuple[Mapping[str, Any], list[dict[str, Any]], bool]:
     feedparser may raise on hostile input is the caller's.
     """
     if plain := plainfeed.read(text):
+        if plain.feed is not None:
+            fields = [_fields(entry, plain.feed, is_atom=plain.is_atom) for entry in plain.entries]
+            return plain.feed, fields, plain.is_atom
         parser = _strict(plain.frame)
         if parser.exc is None and not parser.entries:
             is_atom = (parser.version or "").startswith("atom")

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from aggregator.model import Article, ArticleId
 from aggregator.store import search
+from aggregator.store.docids import SLOT, Docids
 from aggregator.store.schema import article as table
 from aggregator.store.schema import packed, unpacked
 from aggregator.store.schema import revision as revisions
@@ -32,12 +33,13 @@ CHUNK = 500
 
 @dataclass(slots=True)
 class Texts:
-    """What the search index must learn before the transaction ends: title and text by docid.
+    """What the search index must learn before the transaction ends: title and text by docid, and the docids given.
 
     Kept back because the index takes 500 texts at once at a third of the cost of 25 times 20.
     """
 
     waiting: dict[int, tuple[str, str]] = field(default_factory=dict)
+    docids: Docids | None = None
 
     def replace(self, connection: sa.Connection, docid: int, old: tuple[str, str], new: tuple[str, str]) -> None:
         """Another text for a docid; what the index already holds of it is taken out at once."""
@@ -49,6 +51,18 @@ class Texts:
         """Enter everything that waits, by docid: FTS5 writes out what it has whenever a lower one comes."""
         search.index(connection, [(docid, title, text) for docid, (title, text) in sorted(self.waiting.items())])
         self.waiting.clear()
+        if self.docids is not None:
+            self.docids.write()
+
+    def places(self, connection: sa.Connection, values: Iterable[Article], now: datetime) -> list[int]:
+        """Free docids for these new articles."""
+        self.docids = self.docids or Docids(connection)
+        return self.docids.allocate([_seconds(value, now) for value in values])
+
+    def foresee(self, connection: sa.Connection, values: Iterable[Article], now: datetime) -> None:
+        """Ask at once for the places that some of these articles may get."""
+        self.docids = self.docids or Docids(connection)
+        self.docids.ask(_seconds(value, now) // SLOT for value in values)
 
 
 def add(
@@ -60,11 +74,10 @@ def add(
     """
     if not articles:
         return []
-    seen = [value.first_seen or now for value, _key in articles]
-    moments = [_seconds(value, first, now) for (value, _key), first in zip(articles, seen, strict=True)]
+    docids = texts.places(connection, [value for value, _key in articles], now)
     rows = [
-        _row(value, key) | {"docid": docid, "first_seen": first}
-        for (value, key), first, docid in zip(articles, seen, search.allocate(connection, moments), strict=True)
+        _row(value, key) | {"docid": docid, "first_seen": value.first_seen or now}
+        for (value, key), docid in zip(articles, docids, strict=True)
     ]
     ids = _insert(connection, rows)
     texts.waiting.update({row["docid"]: (row["title"], row["text"]) for row in rows})
@@ -170,8 +183,9 @@ def _stored(value: Article, identity: ArticleId, row: Mapping[str, Any]) -> Arti
     return replace(value, id=identity, first_seen=row["first_seen"], revision=row["revision"])
 
 
-def _seconds(value: Article, first_seen: datetime, now: datetime) -> int:
+def _seconds(value: Article, now: datetime) -> int:
     """Where the article stands in newest-first order; a date from the future counts as first seen."""
+    first_seen = value.first_seen or now
     when = value.published or value.captured or first_seen
     if when > now + _FUTURE:
         when = first_seen

@@ -14,8 +14,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from aggregator.store import outbox, subscribers
+from aggregator.store.docids import SLOT
 from aggregator.store.schema import article, clause_record, clause_tag, clause_verdict, feed
-from aggregator.store.search import SLOT
 
 WEEKS = 8
 CHUNK = 500

@@ -22,7 +22,7 @@ MOST_WORDS = 300
 """Words of the vocabulary in one expression; a needle inside more of them is frequent and found by looking."""
 SCAN = 5_000
 DAY = 24 * 3600 // 4
-"""Docids of a day (`search.SLOT`)."""
+"""Docids of a day (`docids.SLOT`)."""
 FIRST, LAST = -(1 << 62), 1 << 62
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 FEW = 3

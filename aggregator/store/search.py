@@ -9,8 +9,7 @@ decide (three and more Chinese characters, phrases, mixed scripts) is looked up 
     article_slot        docids taken in a row, so that the next free one is found at once
     article_reindex     how far `reindex` has come with a new index, where one is being built
 
-A docid is the article's date in steps of SLOT seconds since 2000, or the next free number: newest first is
-descending rowid, with no sort. Steps of a few seconds make the index a fifth smaller than seconds do.
+Which docid an article has is the business of `docids`: newest first is descending rowid, with no sort.
 """
 
 from __future__ import annotations
@@ -47,58 +46,12 @@ DDL = (
 NEW = "article_fts_new"
 """The index while `reindex` builds it."""
 
-SLOT = 4
 BATCH = 500
+MOST_WORDS = 30_000
+"""Words of which a connection remembers that the vocabulary has them: 3 MB, and nine of ten words of a text."""
 
 
 # --- writing ----------------------------------------------------------------------------------------------------
-
-
-def allocate(connection: sa.Connection, seconds: Sequence[int]) -> list[int]:
-    """Free docids for articles dated `seconds` after 2000-01-01 UTC, all to be stored in this transaction."""
-    slots = [moment // SLOT for moment in seconds]
-    taken = _taken(connection, slots)
-    given: dict[int, int] = {}
-    for place in sorted(range(len(seconds)), key=seconds.__getitem__):
-        slot = slots[place]
-        given[place] = slot if slot not in taken else _free(connection, slot, taken)
-        taken.add(given[place])
-    return [given[place] for place in range(len(seconds))]
-
-
-def _free(connection: sa.Connection, slot: int, taken: set[int]) -> int:
-    """The first number after `slot`, which is taken, that no article has; runs of taken ones are jumped over."""
-
-    def is_taken(number: int) -> bool:
-        return number in taken or bool(_taken(connection, [number]))
-
-    start, docid = _run(connection, slot) or (slot, slot + 1)
-    while is_taken(docid):
-        run = _run(connection, docid)
-        docid = run[1] if run else docid + 1
-    connection.execute(_FORGET_RUNS, {"start": start, "end": docid})
-    connection.execute(_REMEMBER_RUN, {"start": start, "end": docid + 1})
-    return docid
-
-
-def _taken(connection: sa.Connection, docids: Sequence[int]) -> set[int]:
-    """Those of the docids that an article has."""
-    if connection.dialect.name == "postgresql":
-        return set(connection.scalars(_TAKEN, {"docids": docids}))
-    among = "SELECT docid FROM article WHERE docid IN (SELECT value FROM json_each(?))"
-    return set(connection.exec_driver_sql(among, (json.dumps(docids),)).scalars())
-
-
-def _run(connection: sa.Connection, slot: int) -> tuple[int, int] | None:
-    """The run of taken docids around `slot`: its first and the one after its last."""
-    row = connection.execute(_RUN, {"slot": slot}).first()
-    return (row[0], row[1]) if row is not None and row[1] > slot else None
-
-
-_TAKEN = sa.text("SELECT docid FROM article WHERE docid IN :docids").bindparams(sa.bindparam("docids", expanding=True))
-_RUN = sa.text("SELECT home, next FROM article_slot WHERE home <= :slot ORDER BY home DESC LIMIT 1")
-_FORGET_RUNS = sa.text("DELETE FROM article_slot WHERE home BETWEEN :start AND :end")
-_REMEMBER_RUN = sa.text("INSERT INTO article_slot(home, next) VALUES(:start, :end)")
 
 
 def index(connection: sa.Connection, docs: Iterable[tuple[int, str, str]]) -> int:
@@ -141,18 +94,48 @@ def _indexes(connection: sa.Connection, rows: list[tuple[int, str]]) -> Iterator
 
 
 def _learn(connection: sa.Connection, vocabulary: set[str]) -> None:
-    """Enter the words that the vocabulary does not have yet."""
-    known = connection.exec_driver_sql(
-        "SELECT word FROM article_word WHERE word IN (SELECT value FROM json_each(?))", (json.dumps(list(vocabulary)),)
-    )
-    fresh = vocabulary.difference(known.scalars())
+    """Enter the words that the vocabulary does not have yet.
+
+    Of frequent words that is remembered with the connection. Nothing takes a word out of the vocabulary, so what was
+    committed stays true; a word of this transaction, which may still be rolled back, has an id above `committed`.
+    """
+    known: _Words = connection.info.setdefault("words", _Words())
+    asked = vocabulary - known.words
+    if not asked:
+        return
+    last = int(connection.exec_driver_sql("SELECT coalesce(max(id), 0) FROM article_word").scalar_one())
+    committed = known.committed(connection, last)
+    among = "SELECT id, word FROM article_word WHERE word IN (SELECT value FROM json_each(?))"
+    found = connection.exec_driver_sql(among, (json.dumps(list(asked)),)).all()
+    known.remember(word for number, word in found if number <= committed)
+    fresh = asked.difference(word for _, word in found)
     if not fresh:
         return
-    last = connection.exec_driver_sql("SELECT coalesce(max(id), 0) FROM article_word").scalar_one()
     connection.exec_driver_sql("INSERT INTO article_word(word) VALUES(?)", [(word,) for word in sorted(fresh)])
     connection.exec_driver_sql(
         "INSERT INTO article_word_fts(rowid, word) SELECT id, word FROM article_word WHERE id > ?", (last,)
     )
+
+
+class _Words:
+    """Words that are certainly in the archive's vocabulary; the oftener one stands in texts, the sooner it is here."""
+
+    def __init__(self) -> None:
+        self.words: set[str] = set()
+        self._begun: tuple[object, int] = (None, 0)
+
+    def committed(self, connection: sa.Connection, last: int) -> int:
+        """The highest id of a word when this transaction first asked; `last` is the highest now."""
+        transaction = connection.get_transaction()
+        if self._begun[0] is not transaction:
+            self._begun = (transaction, last)
+        return self._begun[1]
+
+    def remember(self, words: Iterable[str]) -> None:
+        """Keep these, and no more than MOST_WORDS."""
+        if len(self.words) > MOST_WORDS:
+            self.words.clear()
+        self.words.update(words)
 
 
 def rebuilt_up_to(connection: sa.Connection) -> int | None:
