@@ -35,7 +35,7 @@ KEYS = 20
 """Terms of an article by which others find it: its weightiest."""
 NAMES_PAIRED, TELLING = 4, 2.5
 """Names whose pairs are keys, and the least weight of such a name."""
-VERSION = 2
+VERSION = 3
 """Of what `packed` gives; goes up when faces are made in another way."""
 FINE = 500
 """Weights are kept in parts of so many, so that a face read again compares as when it was new."""
@@ -113,8 +113,8 @@ def is_current(data: bytes) -> bool:
     return data[1] == VERSION
 
 
-_HEAD = Struct("<BBHIII6I")
-"""Of six parts the sizes are in it: the upper bytes of terms, the lower ones, the numbers, those of the title, the names,
+_HEADS = (Struct("<BBHIII6H"), Struct("<BBHIII6I"))
+"""The narrow and the wide one. Of six parts the sizes are in it: the upper bytes of terms, the lower ones, the numbers, those of the title, the names,
 and the terms that are not said just once in the text.
 """
 _ONCE = 2
@@ -152,7 +152,7 @@ def _packed(faces: Sequence[Face], numbers: Sequence[Hashes], *, wide: bool) -> 
     found, top = [], 0
     terms = packing.packed([one.terms for one in faces])
     for one, (upper, lower), (start, end) in zip(faces, terms, pairwise((size * cuts).tolist()), strict=True):
-        head = _HEAD.pack(
+        head = _HEADS[wide].pack(
             one.han | _WIDE * wide, VERSION, len(one.weightiest),
             round(one.norm * 1000), round(one.title_weight * 1000), one.days,
             len(upper), len(lower), len(one.numbers), len(one.title_numbers), len(one.names), end - start,
@@ -195,8 +195,8 @@ def _read(every: Sequence[tuple[bytes, datetime]]) -> list[Face]:
 
 def _unpacked(every: Sequence[tuple[bytes, datetime]], *, wide: bool) -> list[Face]:
     type_, size = ("I", 4) if wide else ("B", 1)
-    heads = [_HEAD.unpack_from(data) for data, _ in every]
-    parts = [_parts(data, head) for (data, _), head in zip(every, heads, strict=True)]
+    heads = [_HEADS[wide].unpack_from(data) for data, _ in every]
+    parts = [_parts(data, _HEADS[wide].size, head) for (data, _), head in zip(every, heads, strict=True)]
     rows = packing.unpacked([part[:2] for part in parts])
     begins = folding.bounds(list(map(len, rows)))
     terms, said = _joined(rows), np.full(begins[-1], _ONCE, dtype=U32)
@@ -242,15 +242,15 @@ these, and which are the weightiest.
 """
 
 
-def _parts(data: bytes, head: Sequence[int]) -> _Parts:
+def _parts(data: bytes, start: int, head: Sequence[int]) -> _Parts:
     *_, upper, lower, numbers, in_title, names, often = head
-    first = _HEAD.size + upper
+    first = start + upper
     second = first + lower
     third = second + 4 * (numbers + in_title)
     fourth = third + 2 * names
     fifth = fourth + often
     return (
-        data[_HEAD.size : first], data[first:second], data[second:third], data[third:fourth],
+        data[start:first], data[first:second], data[second:third], data[third:fourth],
         data[fourth:fifth], data[fifth : fifth + often], data[fifth + often :],
     )  # fmt: skip
 

@@ -32,7 +32,7 @@ BLOCK, REACH = 1 << 16, 19
 """Letters whose shingles are made at once (of a text of millions all at once would take 28 bytes a letter), and how many
 further ones a shingle reaches.
 """
-VERSION = 2
+VERSION = 3
 """Of what `packed` gives; goes up when fingerprints are made in another way."""
 U64 = np.uint64
 _M1, _M2, _M3, _M4, _M5 = (U32(number) for number in (0x9E3779B1, 0x85EBCA77, 0xC2B2AE3D, 0x27D4EB2F, 0x165667B1))
@@ -75,8 +75,8 @@ def _packed_all(prints: Sequence[Fingerprint]) -> list[bytes]:
     for one, (upper, lower) in zip(prints, packing.packed([one.sample for one in prints]), strict=True):
         flags, first = one.length << 2 | one.han << 1 | one.whole, int(one.sample[0]) if lower else 0
         head = _HEAD.pack(flags, len(one.sample), len(one.keys), VERSION, len(upper), first)
-        rest = array("I", [*[key + (1 << 31) for key in one.keys], *one.slots])
-        found.append(b"".join((head, upper, lower, rest.tobytes())))
+        keys, slots = array("i", one.keys).tobytes(), array("I", one.slots).tobytes()
+        found.append(b"".join((head, upper, lower, keys, slots)))
     return found
 
 
@@ -96,22 +96,24 @@ def unpacked_all(every: Sequence[bytes]) -> list[Fingerprint]:
 def _read(every: Sequence[bytes]) -> list[Fingerprint]:
     heads = [_HEAD.unpack_from(data) for data in every]
     samples, rests = [], []
-    for data, (_, size, _, _, upper, _) in zip(every, heads, strict=True):
-        start, end = HEADING + upper, HEADING + upper + packing.LOWER * size
-        samples.append((data[HEADING:start], data[start:end]))
-        rests.append(array("I", data[end:]))
+    for data, (_, size, keys, _, upper, _) in zip(every, heads, strict=True):
+        first = HEADING + upper
+        second = first + packing.LOWER * size
+        third = second + 4 * keys
+        samples.append((data[HEADING:first], data[first:second]))
+        rests.append((tuple(array("i", data[second:third])), frozenset(array("I", data[third:]))))
     return [
         Fingerprint(
             bool(flags & 2),
             flags >> 2,
-            tuple([key - (1 << 31) for key in rest[:keys]]),
+            keys,
             sample,
             bool(flags & 1),
-            (slots := frozenset(rest[keys:])),
+            slots,
             frozenset([slot >> 16 for slot in slots]),
             data,
         )
-        for data, (flags, _, keys, _, _, _), sample, rest in zip(
+        for data, (flags, *_), sample, (keys, slots) in zip(
             every, heads, packing.unpacked(samples), rests, strict=True
         )
     ]
