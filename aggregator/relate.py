@@ -7,8 +7,9 @@ The order of arrival does not matter. Which articles are compared depends on the
 (`dedup.nearby`), a link on the two texts alone, and places on links and analysts' words alone, of which as many are
 looked at as decide (`groups.Linkage`). An article that comes late takes its place among those that are there: it may
 become the original of its copies, and come between two that were compared across it, whose link is then taken back.
-Exact up to the bounds on what is read for one batch (`NEIGHBOURS`, `LINKS`), which only made-up words that
-nearly every article has reach.
+Exact up to the bounds on what is read for one batch (`NEIGHBOURS`, `LINKS`), which are met where thousands of
+articles a day share their weightiest words. Then neighbours are left out, and a story of which not all was looked at
+stays what it is: a topic never grows into one story.
 """
 
 from __future__ import annotations
@@ -126,16 +127,21 @@ class _Known(Generic[Kept]):
 
 
 def _copy_candidates(connection: sa.Connection, fresh: Sequence[Trace]) -> tuple[set[Pair], set[Pair]]:
-    """Pairs that share a key, and the keys to enter."""
+    """Pairs that share a key, and the keys to enter. One full key alone says nothing: it is a phrase of many texts."""
     under = relations.under_reprint_keys(connection, {key for one in fresh for key in one.print.keys})
     pairs, enter = set(), set()
     for one in fresh:
+        near, full = set[int](), Counter[int]()
         for key in one.print.keys:
             bucket = under.setdefault(key, [])
-            pairs |= {_pair(one.id, other) for other in bucket if other != one.id}
             if len(bucket) < relations.BUCKET:
+                near.update(bucket)
                 bucket.append(one.id)
                 enter.add((key, one.id))
+            else:
+                full.update(bucket)
+        near.update(other for other, number in full.items() if number > 1)
+        pairs |= {_pair(one.id, other) for other in near if other != one.id}
     return pairs, enter
 
 

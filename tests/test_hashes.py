@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import random
+import zlib
 from datetime import UTC, datetime
 
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aggregator.dedup import folding, prints, reprint, story
+from aggregator.dedup import folding, packing, prints, reprint, story
+from aggregator.dedup.hashing import FEW, LONGEST, crc32, gathered, utf8
 from aggregator.dedup.shared import shared
 from aggregator.text import fold
 
@@ -28,6 +30,63 @@ def test_folded_codes_are_the_folded_text(text):
 def test_letters_are_the_letters_and_digits_of_the_folded_text(text):
     """What is no letter or digit is left out, the rest stands in its order."""
     assert folding.text_of(folding.only_letters(text)) == "".join(char for char in fold(text) if char.isalnum())
+
+
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=LONGEST + 4), max_size=40), st.booleans())
+def test_checksums_of_many_pieces_are_those_of_each(pieces, many):
+    """The CRC of each piece of a text is zlib's, however long it is and however many there are."""
+    pieces = pieces * (FEW // max(len(pieces), 1) + 1) if many else pieces
+    codes = np.frombuffer("".join(pieces).encode("utf-32-le"), dtype=np.uint32)
+    bounds = folding.bounds(list(map(len, pieces)))
+    said, places = gathered(codes, bounds[:-1], bounds[1:])
+    assert (said == codes).all()
+    data, offsets = utf8(said)
+    ends = offsets.take(places)
+    assert crc32(data, ends[:-1], ends[1:], 7).tolist() == [zlib.crc32(piece.encode(), 7) for piece in pieces]
+
+
+@given(st.lists(hashes, max_size=6))
+def test_kept_hashes_are_read_as_they_were(rows):
+    """Hashes that are kept in three bytes and some bits come back, of however many texts."""
+    arrays = [np.array(row, dtype=np.uint32) for row in rows]
+    assert [row.tolist() for row in packing.unpacked(packing.packed(arrays))] == rows
+
+
+def test_what_was_made_is_remembered_until_it_is_too_much():
+    """Each key is made once while there is room; asked for more than that, everything is still answered."""
+    made = []
+    memory = packing.Remembered(lambda keys: [made.append(key) or -key for key in keys], 3)
+    assert memory.of([1, 2, 1]) == [-1, -2, -1]
+    assert memory.of([2, 3]) == [-2, -3]
+    assert made == [1, 2, 3]
+    assert memory.of([1, 4, 5, 6, 7]) == [-1, -4, -5, -6, -7]
+
+
+@given(st.lists(st.tuples(st.text(max_size=30), texts), max_size=6))
+@settings(max_examples=60)
+def test_articles_that_come_together_are_kept_as_if_each_came_alone(articles):
+    """Prints and faces of many articles are those of each, and are read again as they were."""
+    prints_ = reprint.fingerprints([text for _, text in articles])
+    faces = story.faces([(title, text, NOON) for title, text in articles])
+    assert [one.packed() for one in prints_] == [reprint.fingerprint(text).packed() for _, text in articles]
+    assert [one.packed() for one in faces] == [story.face(title, text, NOON).packed() for title, text in articles]
+    for one, again in zip(prints_, reprint.unpacked_all([one.packed() for one in prints_]), strict=True):
+        assert (one.sample.tolist(), one.keys, one.slots) == (again.sample.tolist(), again.keys, again.slots)
+    for one, again in zip(faces, story.unpacked_all([(one.packed(), NOON) for one in faces]), strict=True):
+        assert (one.terms.tolist(), one.marks.tolist()) == (again.terms.tolist(), again.marks.tolist())
+        assert (one.weightiest, one.norm, one.names) == (again.weightiest, again.norm, again.names)
+
+
+def test_a_face_of_many_terms_is_kept_whole():
+    """A title of hundreds of different terms, or one that is said hundreds of times, goes beyond a byte and back."""
+    title = "".join(chr(0x4E00 + at) for at in range(600))
+    for one in story.faces([(title, "", NOON), ("", "中中" * 150, NOON), ("短", "短讯", NOON)]):
+        again = story.unpacked(one.packed(), NOON)
+        assert (one.terms.tolist(), one.marks.tolist(), one.weightiest) == (
+            again.terms.tolist(),
+            again.marks.tolist(),
+            again.weightiest,
+        )
 
 
 @given(hashes, st.lists(hashes, min_size=1, max_size=6))

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aggregator.dedup import identity
 from aggregator.dedup.addresses import canonical_url, forms, without_www
 from aggregator.dedup.identity import content_key, decide, guid_key, wanted_of
 from aggregator.model import Arrival, Article
@@ -244,6 +245,26 @@ def test_counters_stop_being_revisions():
 def test_what_the_page_says_of_the_moment_is_no_change(one, other):
     """Relative dates and counters are no part of the content key."""
     assert content_key("t", one) == content_key("t", other)
+
+
+_SAID = (
+    "阅读", "閱讀", "点赞", "分享", "收藏", "次数", "量", " ", "\u3000", "\n", ":", "：", "(", "（", "1", "23", "1,234", "5.6", "万", "次", ")",
+    "秒", "分钟", "小时", "天", "前", "之前", "seconds", "MINS", "hours", "hr", " ago", "AGO", "views", "Comment", "likes", "ſhare", "vıews",
+    "vİews", "reads", "Retweets", "read", "x", "\u06f3", " " * 50,
+)  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(_SAID), max_size=8).map("".join))
+@settings(max_examples=400)
+def test_what_is_looked_for_first_misses_no_counter(said):
+    """The cheap look at a text finds something wherever a counter or "3 hours ago" stands."""
+    assert identity._counts(said) or not identity._OF_THE_MOMENT.search(said)
+
+
+@given(st.text(max_size=60))
+def test_white_space_does_not_count_whatever_it_is(said):
+    """White space of every kind is no part of what a text says, in Latin letters and in all others."""
+    assert content_key("", said) == content_key("", "".join(said.split()))
 
 
 def test_another_feeds_summary_does_not_replace_the_full_text():

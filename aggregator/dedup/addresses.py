@@ -18,7 +18,8 @@ LONGEST = 4000
 
 # An address that `url_normalize` would give back as it stands, but for its fragment; it takes 50 µs to say so.
 _NORMAL = re.compile(
-    r"(https?://[a-z0-9-]+(?:\.[a-z0-9-]+){1,8}(?::(?!80/|443/)[1-9]\d{1,4})?/(?:[\w~-][\w~.-]*(?:/[\w~-][\w~.-]*)*/?)?(?:\?[\w=&.-]*)?)(?:#(?!!)[^\s#]*)?",
+    r"(https?)://([a-z0-9-]+(?:\.[a-z0-9-]+){1,8})(?::(?!80/|443/)([1-9]\d{1,4}))?"
+    r"(/(?:[\w~-][\w~.-]*(?:/[\w~-][\w~.-]*)*/?)?)(?:\?([\w=&.-]*))?(?:#(?!!)[^\s#]*)?",
     re.ASCII,
 )
 
@@ -102,9 +103,12 @@ def canonical_url(link: str | None) -> str | None:
             stated = f"http{'s' if found[1] else ''}://{found[2]}"
     if not stated.lower().startswith(("http://", "https://", "//")):
         return None
+    if normal := _NORMAL.fullmatch(stated):
+        scheme, host, digits, path, query = normal.groups("")
+        port = int(digits) if digits else None
+        return _composed(scheme, host, port, path, query) if _plausible(host) and (port or 0) <= _LAST_PORT else None
     try:
-        normal = _NORMAL.fullmatch(stated)
-        parts = urlsplit(normal[1] if normal else url_normalize(stated) or "")
+        parts = urlsplit(url_normalize(stated) or "")
         port = parts.port
     except (ValueError, UnicodeError):
         return None
@@ -112,6 +116,9 @@ def canonical_url(link: str | None) -> str | None:
     if not host or not _plausible(host):
         return None
     return _composed(parts.scheme, host, port, parts.path, parts.query)
+
+
+_LAST_PORT = 65535
 
 
 def _composed(scheme: str, host: str, port: int | None, path: str, query: str) -> str:

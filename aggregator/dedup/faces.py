@@ -90,13 +90,9 @@ class Face:
         kind of script.
         """
         weights = catalogue()[2]
-        names = sorted(
-            (name for name in self.names if weights[name] >= TELLING), key=lambda name: (-weights[name], name)
-        )
-        return [
-            (_pair_key(pair, han=self.han), _pair_key(pair, han=not self.han))
-            for pair in combinations(names[:NAMES_PAIRED], 2)
-        ]
+        names = sorted([(-weights[name], name) for name in self.names if weights[name] >= TELLING])[:NAMES_PAIRED]
+        pairs = combinations([name for _, name in names], 2)
+        return [(_pair_key(pair, self.han), _pair_key(pair, not self.han)) for pair in pairs]
 
     def keys(self) -> list[int]:
         """All that this article stands under."""
@@ -107,7 +103,8 @@ class Face:
         return self.data
 
 
-def _pair_key(pair: tuple[int, ...], *, han: bool) -> int:
+@lru_cache(maxsize=1 << 16)
+def _pair_key(pair: tuple[int, ...], han: bool) -> int:  # noqa: FBT001 - one of two scripts
     return zlib.crc32(b"%d %d %d" % (han, min(pair), max(pair))) - (1 << 31)
 
 

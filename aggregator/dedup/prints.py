@@ -10,7 +10,7 @@ import re
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 from struct import Struct
 from typing import Any
 
@@ -207,24 +207,21 @@ def _latin_slots(texts: Sequence[str], codes: Hashes, letters: Indexes, at: Inde
     """The same for Latin letters, where names fill slots too (`the council of Geneva`) and surroundings are three times
     as long. `at` says where the texts begin in what `letters` are the places of letters in.
     """
-    found = [_names(text, begin) for text, begin in zip(texts, at.tolist(), strict=True)]
-    around = np.array([span for spans in found for span in spans], dtype=np.intp).reshape(-1, 4)
+    lasts = [_before_credit(text) for text in texts]
+    found = [[at.span() for at in _NAME.finditer(text, 0, last)] for text, last in zip(texts, lasts, strict=True)]
     who = np.repeat(np.arange(len(texts)), list(map(len, found)))
-    earliest, start, end, final = letters.searchsorted(around.T)
+    start, end = np.array(list(chain.from_iterable(found)), dtype=np.intp).reshape(-1, 2).T
+    around = np.stack((np.maximum(start - 18, 0), start, end, np.minimum(end + 8, np.array(lasts).take(who))))
+    earliest, start, end, final = letters.searchsorted(around + at.take(who))
     first = np.maximum(earliest, start - 12)
     places = np.stack((who, first, start, end, np.minimum(final, end + 6)))
     return _slots(codes, places.take(np.flatnonzero(start - first >= 8), axis=1), len(texts))  # noqa: PLR2004 - a word or two
 
 
-def _names(text: str, begin: int) -> list[tuple[int, int, int, int]]:
-    """Where names and numbers stand, and how far around them one looks; `begin` is added to all."""
+def _before_credit(text: str) -> int:
+    """Where the line begins that says who edited the copy, or the text ends."""
     credit = text.rfind("\n")
-    last = credit if credit >= 0 and 1 <= len(text) - credit - 1 <= _CREDIT_LINE else len(text)
-    end = begin + last
-    return [
-        (max(start - 18, 0) + begin, start + begin, stop + begin, min(stop + 8 + begin, end))
-        for start, stop in [at.span() for at in _NAME.finditer(text, 0, last)]
-    ]
+    return credit if credit >= 0 and 1 <= len(text) - credit - 1 <= _CREDIT_LINE else len(text)
 
 
 def _slots(codes: Hashes, places: Indexes, size: int) -> list[frozenset[int]]:
@@ -299,7 +296,7 @@ def _smallest(hashes: Hashes, starts: Indexes, numbers: Indexes, most: Indexes) 
     sizes = np.stack((numbers, begins[1:] - starts - numbers), axis=1).ravel()
     limit = np.repeat(np.stack((limits, np.zeros_like(limits)), axis=1).ravel().astype(U32), sizes)
     first = int(starts[0])
-    at = np.flatnonzero(hashes[first:] < limit[: len(hashes) - first]) + first
+    at = np.flatnonzero(hashes[first:] < limit[: max(len(hashes) - first, 0)]) + first
     bounds = at.searchsorted(begins)
     found = np.diff(bounds)
     every = np.repeat(np.arange(len(starts), dtype=U64) << U64(32), found) | hashes.take(at)
