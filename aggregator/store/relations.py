@@ -139,10 +139,13 @@ def _kept(
 
 def _renew(connection: sa.Connection, ids: Sequence[int]) -> None:
     query = "SELECT article_id, at, title, text FROM trace JOIN article ON article.id = article_id"
+    old = list(among(connection, query, "article_id", ids))
+    prints = reprint.fingerprints([text for *_, text in old])
+    faces = story.faces([(title, text, instant(at)) for _, at, title, text in old])
     rows = [
-        {"id_": identity, "print": reprint.fingerprint(text).packed(), "face": story.face(title, text, instant(at)).packed()}
-        for identity, at, title, text in among(connection, query, "article_id", ids)
-    ]  # fmt: skip
+        {"id_": identity, "print": its_print.packed(), "face": face.packed()}
+        for (identity, *_), its_print, face in zip(old, prints, faces, strict=True)
+    ]
     values: dict[str, Any] = {"print": sa.bindparam("print"), "face": sa.bindparam("face")}
     connection.execute(sa.update(trace).where(trace.c.article_id == sa.bindparam("id_")).values(values), rows)
 
