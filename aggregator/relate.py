@@ -127,7 +127,9 @@ class _Known(Generic[Kept]):
 
 
 def _copy_candidates(connection: sa.Connection, fresh: Sequence[Trace]) -> tuple[set[Pair], set[Pair]]:
-    """Pairs that share a key, and the keys to enter. One full key alone says nothing: it is a phrase of many texts."""
+    """Pairs that share a key, and the keys to enter. One full key alone says nothing, it is a phrase of many texts;
+    but where a text has no other.
+    """
     under = relations.under_reprint_keys(connection, {key for one in fresh for key in one.print.keys})
     pairs, enter = set(), set()
     for one in fresh:
@@ -140,7 +142,8 @@ def _copy_candidates(connection: sa.Connection, fresh: Sequence[Trace]) -> tuple
                 enter.add((key, one.id))
             else:
                 full.update(bucket)
-        near.update(other for other, number in full.items() if number > 1)
+        enough = min(len(set(one.print.keys)), 2)
+        near.update(other for other, number in full.items() if number >= enough)
         pairs |= {_pair(one.id, other) for other in near if other != one.id}
     return pairs, enter
 

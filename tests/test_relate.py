@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import itertools
 import random
 from datetime import UTC, datetime, timedelta
@@ -338,6 +339,35 @@ def test_a_text_that_many_repeat_stays_one_story(archive, monkeypatch):
     assert {story for story, _of in placed.values()} == {placed[1][0]}
     assert {of for number, (_story, of) in placed.items() if number > 1} == {1}
     assert placed[1][1] is None
+
+
+@pytest.mark.parametrize("text", [TALKS, "哈" * 400, "ha" * 600])
+def test_under_full_keys_copies_are_found(archive, monkeypatch, text):
+    """More copies than a key has room for, of a text of many pieces and of one that is the same piece all over."""
+    monkeypatch.setattr(relations, "BUCKET", 3)
+    store(archive, {str(number): article(f"{number}", text, number / 4, f"社{number}") for number in range(5)})
+    store(archive, {str(number): article(f"{number}", text, number / 4, f"社{number}") for number in range(5, 10)})
+    with archive.reading() as connection:
+        placed = relations.placed(connection, range(1, 11))
+    assert {of for number, (_story, of) in placed.items() if number > 1} == {1}
+
+
+relating = importlib.import_module("aggregator.relate")
+
+
+def test_a_phrase_of_many_texts_is_no_reason_to_compare(archive, monkeypatch):
+    """Texts that share one full key alone are not candidates; a copy of one of them is."""
+    monkeypatch.setattr(relations, "BUCKET", 2)
+    candidates = []
+    found = relating._copy_candidates
+    monkeypatch.setattr(relating, "_copy_candidates", lambda *said: candidates.append(found(*said)) or candidates[-1])
+    phrase = "".join(WORDS[:20])
+    texts = ["，".join(random.Random(number).sample(WORDS, 60)) for number in range(6)]
+    for number, text in enumerate([*texts, texts[0]]):
+        store(archive, {str(number): article(f"{number}", f"{phrase}。{text}", number, f"社{number}")})
+    *_, (last, _) = candidates
+    assert (1, 7) in last
+    assert sum(len(pairs) for pairs, _ in candidates[:-1]) < 15
 
 
 def test_a_story_that_is_large_at_once_has_a_headline(archive, monkeypatch):
