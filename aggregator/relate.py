@@ -288,11 +288,7 @@ def _followed(
     """Tell the stories of these articles, then those of all that shared one with any of them, until none is left."""
     done: set[int] = set()
     while wanted:
-        linkage.look_around(wanted)
-        fresh: set[int] = set()
-        for one in sorted(wanted):
-            if one not in fresh:
-                fresh.update(linkage.cluster(one))
+        fresh = set(chain.from_iterable(linkage.tell(wanted)))
         done |= fresh
         held = {story_id for story_id, _ in relations.placed(connection, fresh).values()} - known
         known = known | held

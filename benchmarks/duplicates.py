@@ -14,6 +14,7 @@ others measure. Precision counts articles said to be reprints, recall the labell
 from __future__ import annotations
 
 import argparse
+import gc
 import hashlib
 import json
 import resource
@@ -133,6 +134,7 @@ class Labels:
 
 def synthetic(given: argparse.Namespace, folder: Path) -> None:
     """Polls the synthetic corpus through relate, and counts what was told right."""
+    gc.set_threshold(50_000, 20, 20)  # as the command line does
     archive = Archive.open(str(folder / "a.db"), write=True)
     spent, labels, done, before = Spent(), Labels(), 0, (0, 0.0)
     print(f"{given.lang}, {given.docs} articles, bulletins {given.bulletin_frac}")

@@ -180,51 +180,57 @@ class Linkage:
         """How many more may be read."""
         return max(self._most - len(self._where), 0) if self._links < self._most_links else 0
 
-    def look_around(self, members: Iterable[int]) -> None:
-        """Read these articles and their closest neighbours at once, which `cluster` would do one by one."""
-        self._learn(sorted(members))
-        near = (self._unknown(self._where[one])[:AT_ONCE] for one in sorted(members))
-        self._learn_if_room([other for found in near for other in found])
+    def tell(self, members: Iterable[int]) -> list[list[int]]:
+        """All articles of the stories of these, ascending, each story once. What they lack is read for all at once."""
+        left = sorted(set(members))
+        self._learn(left)
+        lacking = [other for one in left for other in self._unknown(self._where[one])[:AT_ONCE]]
+        every = left
+        while left:
+            self._learn_if_room(lacking)
+            lacking = []
+            left = [one for one in left if not self._walk(one, lacking)]
+        return self.clusters(every)
 
     def cluster(self, member: int) -> list[int]:
         """All articles of this one's story, itself among them, ascending."""
-        self._learn([member])
+        return self.tell([member])[0]
+
+    def _walk(self, member: int, lacking: list[int]) -> bool:
+        """Join from this article on what is each other's closest, until nothing is closest to its cluster. Gives False
+        where an unread one might be; it and others like it are then in `lacking`.
+        """
         chain = [self._where[member]]
-        while (closest := self._closest(chain[-1])) is not None:
-            if any(one not in self._of for one in chain):  # what was read meanwhile has joined some of them
-                chain = [self._where[member]]
-            elif len(chain) == 1 or chain[-2] != closest:
-                chain.append(closest)
-            else:
-                self._merge(min(chain[-2:]), max(chain[-2:]))
-                del chain[-2:]
+        while (other := self._closest(chain[-1])) is not None:
+            if other not in self._of:
+                lacking += self._unknown(chain[-1])[:AT_ONCE]
+                return False
+            if other not in chain:
+                chain.append(other)
+            else:  # the last but one; an earlier one only where not all links could be read
+                self._merge(min(other, chain[-1]), max(other, chain[-1]))
+                del chain[chain.index(other) :]
                 chain = chain or [self._where[member]]
-        return sorted(self._of[self._where[member]])
+        return True
 
     def clusters(self, members: Iterable[int]) -> list[list[int]]:
         """The clusters of these articles as they are now, each once."""
         return [sorted(self._of[one]) for one in sorted({self._where[member] for member in members})]
 
     def _closest(self, one: int) -> int | None:
-        """The cluster that attracts this one most, if that is enough to join it.
+        """The cluster, or unread article, that attracts this cluster most, if that is enough to join it.
 
         What an unread article is one story with in any case can only make its average less, so that no more of the
         neighbours are read than could be the closest.
         """
-        while True:
-            apart, of = self._apart.get(one, ()), self._of
-            offers = [
-                (more / len(of[other]) if other in of else float(more), -other)
-                for other, more in self._near[one].items()
-                if other not in apart
-            ]
-            more, other = max(offers, default=(0.0, 0))
-            if more <= _ENOUGH * len(of[one]):
-                return None
-            if -other in self._where:
-                return -other
-            self._learn_if_room(self._unknown(one)[:AT_ONCE])
-            one = self._where[one]
+        apart, of, room = self._apart.get(one, ()), self._of, self._room()
+        offers = [
+            (more / len(of[other]) if other in of else float(more), -other)
+            for other, more in self._near[one].items()
+            if other not in apart and (other in of or (room and other not in self._where))
+        ]
+        more, other = max(offers, default=(0.0, 0))
+        return -other if more > _ENOUGH * len(of[one]) else None
 
     def _unknown(self, one: int) -> list[int]:
         """Unread neighbours that may join it, the closest first."""
@@ -235,36 +241,38 @@ class Linkage:
         return [other for _, other in sorted(unread)]
 
     def _learn_if_room(self, near: Collection[int]) -> None:
-        """Read these articles; those for which there is no room become strangers to all."""
+        """Read these articles; those for which there is no room are strangers from then on."""
         unknown = [other for other in dict.fromkeys(near) if other not in self._where]
         while (room := self._room()) and unknown:
             part, unknown = unknown[: min(room, AT_A_TIME)], unknown[min(room, AT_A_TIME) :]
             self._learn(part)
-        for other in unknown:
-            if other not in self._where:
-                for one in self._near.pop(other, {}):
-                    self._near[one].pop(other, None)
 
     def _learn(self, members: Collection[int]) -> None:
         """Read these, and those that are one story with them in any case."""
         wanted = [one for one in members if one not in self._where]
         partners: set[int] = set()
-        while part := wanted[:AT_A_TIME] or sorted(partners - self._where.keys())[: min(self._room(), AT_A_TIME)]:
+        while part := wanted[:AT_A_TIME] or sorted(partners)[: min(self._room(), AT_A_TIME)]:
             wanted = wanted[AT_A_TIME:]
             noted = self._read(part)
             self._note(part, noted)
             partners.update(chain.from_iterable(noted.together))
+            partners = {one for one in partners if one not in self._where}
 
     def _note(self, fresh: Sequence[int], noted: Noted) -> None:
-        """Enter articles that were read, each alone for now. A link was entered if its other article was read before."""
+        """Enter articles that were read, each alone for now: what they score with others that were read counts for
+        these ones' clusters.
+        """
         where, near = self._where, self._near
         for one in fresh:
             where[one] = one
             self._of[one] = [one]
+            mine = near[one]
             for other, score in noted.scores.get(one, {}).items():
-                if other not in where:
-                    near[one][other] = near[other][one] = score - _STRANGERS
+                if (root := where.get(other)) is None:
+                    mine[other] = score - _STRANGERS
                     self._links += 1
+                else:
+                    mine[root] = near[root][one] = mine.get(root, 0) + score - _STRANGERS
         for a, b in noted.apart:
             one, other = self._where.get(a, a), self._where.get(b, b)
             self._apart[one].add(other)
@@ -279,10 +287,14 @@ class Linkage:
             self._where[member] = one
         self._of[one] += self._of.pop(other)
         mine = self._near[one]
+        mine.pop(other, None)
         for third, more in self._near.pop(other, {}).items():
-            self._near[third].pop(other, None)
-            if third != one:
-                mine[third] = self._near[third][one] = mine.get(third, 0) + more
+            if third == one:
+                continue
+            mine[third] = mine.get(third, 0) + more
+            if third in self._of:
+                self._near[third].pop(other, None)
+                self._near[third][one] = mine[third]
         for third in self._apart.pop(other, set()):
             self._apart[third].discard(other)
             self._apart[third].add(one)

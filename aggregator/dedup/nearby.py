@@ -45,8 +45,16 @@ def met_across(me: Entry, own: Row, other: Row) -> Iterator[int]:
 def crowded_out(rows: Sequence[Row], fresh: Collection[int]) -> Iterator[Entry]:
     """Pairs of articles that met in one row before the fresh ones came, and no longer do. `rows` are parts of it."""
     for run in _runs(rows):
-        if _has_fresh_within(run, fresh):
-            yield from _parted([(entry, 0) for entry in run], fresh, across=False)
+        old = [at for at, (_, one) in enumerate(run) if one not in fresh]
+        for number, at in enumerate(old):
+            # Those it met are the next BETWEEN old ones; those it still meets stand no further than that in all.
+            last = min(number + 1 + BETWEEN, len(old))
+            if old[last - 1] - at <= BETWEEN:
+                continue
+            one = run[at][1]
+            for place in old[bisect_left(old, at + BETWEEN + 1, number + 1, last) : last]:
+                other = run[place][1]
+                yield (one, other) if one < other else (other, one)
 
 
 def crowded_out_across(parts: Sequence[tuple[Entry, Row, Row]], fresh: Collection[int]) -> Iterator[Entry]:
@@ -55,7 +63,7 @@ def crowded_out_across(parts: Sequence[tuple[Entry, Row, Row]], fresh: Collectio
     """
     for both in _joint_runs(parts):
         if _has_fresh_within([entry for entry, _ in both], fresh):
-            yield from _parted(both, fresh, across=True)
+            yield from _parted(both, fresh)
 
 
 _FIRST, _LAST = (-(1 << 62), 0), (1 << 62, 0)
@@ -102,14 +110,14 @@ def _has_fresh_within(run: Sequence[Entry], fresh: Collection[int]) -> bool:
     return any(later - earlier > 1 for earlier, later in pairwise(old))
 
 
-def _parted(row: Sequence[tuple[Entry, int]], fresh: Collection[int], *, across: bool) -> Iterator[Entry]:
+def _parted(row: Sequence[tuple[Entry, int]], fresh: Collection[int]) -> Iterator[Entry]:
     for at, ((_, one), side) in enumerate(row):
         if one in fresh:
             continue
         before, now = [0, 0], [0, 0]
         for (_, other), its in row[at + 1 :]:
             if other not in fresh:
-                if max(now) >= BETWEEN and not (across and its == side):
+                if max(now) >= BETWEEN and its != side:
                     yield (one, other) if one < other else (other, one)
                 before[its] += 1
                 if max(before) >= BETWEEN:

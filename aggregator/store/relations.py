@@ -47,7 +47,7 @@ MOST_LINKED = 240
 """Articles of one neighbourhood that are looked at together; beyond it lies a topic and not a story."""
 NEIGHBOURS = 25
 """So many more for each article that is placed."""
-MOST_LINKS, LINKS = 6_000, 50
+MOST_LINKS, LINKS = 6_000, 400
 """Links of stories that are read together, and for each article that is placed."""
 COPIES = 3
 """Further articles that are looked at for each one that is placed, among its copies or for a lost link."""
@@ -332,32 +332,41 @@ def _span(moment: int) -> int:
     return (moment >> TIE_BITS) // SPAN
 
 
-_LESSEN = """
-WITH w(a, b, number) AS (VALUES {}) UPDATE story_link SET keys = keys - w.number FROM w
-WHERE story_link.a = w.a AND story_link.b = w.b AND story_link.keys < {}
-RETURNING story_link.a, story_link.b, story_link.keys
+_LINKED = """
+WITH w(a, b) AS (VALUES {}) SELECT w.a, w.b, keys FROM w CROSS JOIN story_link
+WHERE story_link.a = w.a AND story_link.b = w.b AND keys < {}
 """
 
 
 def take_back(connection: sa.Connection, parted: Mapping[Pair, int]) -> set[int]:
     """Of linked pairs that no longer meet under so many of their keys, forget those that meet under too few; gives
-    the articles that lost a link.
+    the articles of one story that lost their link. What two stories lose between them parts nobody: none of their
+    articles were joined by it, and now they would be less.
     """
     torn: list[Pair] = []
-    rows = sorted((*pair, number) for (a, b), number in parted.items() for pair in ((a, b), (b, a)))
-    for part in _parts(rows):
-        lessened = rows_of(connection, _LESSEN.format(",".join(map(str, part)), ALWAYS))
-        torn += [(a, b) for a, b, keys in lessened if keys < nearby.SHARED]
+    left: list[dict[str, int]] = []
+    for part in _parts(sorted(parted)):
+        for a, b, keys in rows_of(connection, _LINKED.format(",".join(map(str, part)), ALWAYS)):
+            number = keys - parted[a, b]
+            if number < nearby.SHARED:
+                torn += ((a, b), (b, a))
+            else:
+                left += ({"one": a, "other": b, "left": number}, {"one": b, "other": a, "left": number})
+    if left:
+        connection.execute(sa.update(story_link).where(*_THIS).values(keys=sa.bindparam("left")), left)
     _unlink(connection, torn)
-    return {one for one, _ in torn}
+    at = placed(connection, {one for one, _ in torn})
+    return {one for one, other in torn if at.get(one, NOWHERE)[0] == at.get(other, NOWHERE)[0] is not None}
+
+
+_THIS = (story_link.c.a == sa.bindparam("one"), story_link.c.b == sa.bindparam("other"))
 
 
 def _unlink(connection: sa.Connection, torn: Iterable[Pair]) -> None:
     """Take out story links from this side."""
     rows = [{"one": a, "other": b} for a, b in torn]
     if rows:
-        this = (story_link.c.a == sa.bindparam("one"), story_link.c.b == sa.bindparam("other"))
-        connection.execute(sa.delete(story_link).where(*this), rows)
+        connection.execute(sa.delete(story_link).where(*_THIS), rows)
 
 
 def put_keys(connection: sa.Connection, reprint_keys: Iterable[Pair], fresh: Iterable[Trace]) -> None:
@@ -394,13 +403,9 @@ def scores_of(connection: sa.Connection, ids: Collection[int]) -> tuple[dict[int
     """All story links of these articles: of each the others and what they score, in millionths. And those pairs that
     do not hang on keys, as reprints.
     """
-    found: dict[int, dict[int, int]] = {one: {} for one in ids}
-    always: set[Pair] = set()
-    for a, b, score, keys in _bounded(connection, "SELECT a, b, score, keys FROM story_link", "a", "b", ids):
-        found[a][b] = score
-        if keys == ALWAYS:
-            always.add((a, b) if a < b else (b, a))
-    return found, always
+    rows = sorted(_bounded(connection, "SELECT a, b, score, keys FROM story_link", "a", "b", ids))
+    found = {a: dict(map(itemgetter(1, 2), mine)) for a, mine in groupby(rows, key=itemgetter(0))}
+    return found, {(a, b) if a < b else (b, a) for a, b, _, keys in rows if keys == ALWAYS}
 
 
 def _with_one_of(connection: sa.Connection, query: str, ids: Collection[int]) -> Iterator[Any]:
