@@ -103,7 +103,7 @@ class Face:
         return self.data
 
 
-@lru_cache(maxsize=1 << 16)
+@lru_cache(maxsize=1 << 14)
 def _pair_key(pair: tuple[int, ...], han: bool) -> int:  # noqa: FBT001 - one of two scripts
     return zlib.crc32(b"%d %d %d" % (han, min(pair), max(pair))) - (1 << 31)
 
@@ -525,7 +525,7 @@ def terms_of(text: str) -> list[int]:
     return found + [_hash(word) for word in _WORD.findall(folded) + _NUMBER.findall(folded)]
 
 
-@lru_cache(maxsize=1 << 16)
+@lru_cache(maxsize=1 << 15)
 def _hash(word: str) -> int:
     return zlib.crc32(word.encode(), _WORD_MARK)
 

@@ -229,7 +229,7 @@ def story_rows(connection: sa.Connection, wanted: Collection[Pair]) -> dict[Pair
 
 _MANY: set[int] = set()
 """Keys that were seen with many articles, in whichever archive: a hint that spares reading all of these again."""
-_MANY_AT_MOST = 200_000
+_MANY_AT_MOST = 50_000
 
 
 def _few(connection: sa.Connection, wanted: Collection[Pair]) -> dict[Pair, nearby.Row]:
