@@ -76,9 +76,9 @@ def test_a_neighbourhood_tells_what_the_whole_tells(graph, order, at_once):
     groups.AT_ONCE, before = at_once, groups.AT_ONCE
     try:
         linkage = Linkage(reader(scores, together, set()), most=100, most_links=10_000)
-        found = {frozenset(linkage.cluster(one)) for one in order}
+        found = {frozenset(linkage.tell([one])[0]) for one in order}
         alone = {
-            frozenset(Linkage(reader(scores, together, set()), most=100, most_links=10_000).cluster(one))
+            frozenset(Linkage(reader(scores, together, set()), most=100, most_links=10_000).tell([one])[0])
             for one in order
         }
     finally:
@@ -90,7 +90,7 @@ def test_what_lies_far_is_not_read():
     """In a chain of close pairs with weak links between them a story is told from its own surroundings."""
     scores = {(2 * n, 2 * n + 1): 3.0 + n / 100 for n in range(50)} | {(2 * n + 1, 2 * n + 2): -1.0 for n in range(49)}
     asked: set[int] = set()
-    assert Linkage(reader(scores, [], asked), most=1000, most_links=10_000).cluster(40) == [40, 41]
+    assert Linkage(reader(scores, [], asked), most=1000, most_links=10_000).tell([40]) == [[40, 41]]
     assert len(asked) < 20
 
 
@@ -98,7 +98,7 @@ def test_articles_without_room_are_strangers():
     """When as many have been read as may be, the rest of the neighbours are left out, and it is said."""
     scores = {(0, n): 2.0 + n / 100 for n in range(1, 30)}
     linkage = Linkage(reader(scores, [], set()), most=5, most_links=10_000)
-    found = linkage.cluster(0)
+    found = linkage.tell([0])[0]
     assert 0 in found
     assert linkage.is_full
     assert max(found) == 29
@@ -108,4 +108,4 @@ def test_an_analysts_word_stands_above_scores():
     """Articles kept apart never meet, though they attract each other and a third draws both."""
     scores = {(0, 1): 5.0, (1, 2): 5.5, (0, 2): 5.2}
     linkage = Linkage(lambda ids: Noted(sides(scores, ids), [], [(0, 1)]), most=100, most_links=10_000)
-    assert not {0, 1} <= set(linkage.cluster(2))
+    assert not {0, 1} <= set(linkage.tell([2])[0])

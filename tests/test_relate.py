@@ -370,6 +370,20 @@ def test_a_phrase_of_many_texts_is_no_reason_to_compare(archive, monkeypatch):
     assert sum(len(pairs) for pairs, _ in candidates[:-1]) < 15
 
 
+def test_what_is_forgotten_leaves_no_half_of_a_link(archive, monkeypatch):
+    """However many links articles have, all go with them, from either side."""
+    monkeypatch.setattr(relations, "MOST_PAIRS", 2)
+    ids = store(
+        archive,
+        {str(number): article(f"青石会谈第{number}报", TALKS, number / 4, f"社{number}") for number in range(6)},
+    )
+    with archive.writing() as connection:
+        gone = [ids["0"], ids["1"], ids["2"]]
+        relations.forget(connection, list(relations.traces(connection, gone).values()))
+        links = connection.execute(sa.select(schema.story_link.c.a, schema.story_link.c.b)).fetchall()
+    assert {a for a, _ in links} == {b for _, b in links} == {ids["3"], ids["4"], ids["5"]}
+
+
 def test_a_story_that_is_large_at_once_has_a_headline(archive, monkeypatch):
     """More copies in one transaction than are looked at together: the story bears the title of one of them."""
     monkeypatch.setattr(relations, "MOST_LINKED", 4)

@@ -195,10 +195,6 @@ class Linkage:
             left = [one for one in left if not self._walk(one, lacking)]
         return self.clusters(every)
 
-    def cluster(self, member: int) -> list[int]:
-        """All articles of this one's story, itself among them, ascending."""
-        return self.tell([member])[0]
-
     def _walk(self, member: int, lacking: list[int]) -> bool:
         """Join from this article on what is each other's closest, until nothing is closest to its cluster. Gives False
         where an unread one might be; it and others like it are then in `lacking`.

@@ -51,7 +51,6 @@ MOST_LINKS, LINKS = 6_000, 400
 """Links of stories that are read together, and for each article that is placed."""
 COPIES = 3
 """Further articles that are looked at for each one that is placed, among its copies or for a lost link."""
-PARTS = groups.PARTS
 MANY = 32
 """Articles under one key, within a window, beyond which not all of them are read."""
 AT_ONCE = 1000
@@ -177,8 +176,8 @@ def put_traces(connection: sa.Connection, fresh: Sequence[Trace]) -> None:
 def forget(connection: sa.Connection, old: Collection[Trace]) -> None:
     """Take out everything that was derived from these texts, except places and what analysts said."""
     ids = [one.id for one in old]
-    linked, _ = scores_of(connection, ids)
-    _unlink(connection, [(other, one) for one, scores in linked.items() for other in scores])
+    for part in chunked(ids):
+        _unlink(connection, among(connection, "SELECT b, a FROM story_link", "a", part))
     for table, column in ((reprint_link, "a"), (reprint_link, "b"), (story_link, "a"), (trace, "article_id")):
         for part in chunked(ids):
             connection.execute(sa.delete(table).where(table.c[column].in_(part)))
@@ -382,7 +381,7 @@ def put_links(
     """Note what was judged of pairs (a < b), and under how many keys they meet: ALWAYS for those not in `keys`."""
     likenesses = [(a, b, like.share, like.of_longer) for (a, b), like in sorted(copies.items())]
     _insert(connection, reprint_link, ("a", "b", "share", "of_longer"), likenesses)
-    judged = {pair: (round(score * PARTS), keys.get(pair, ALWAYS)) for pair, score in scores.items()}
+    judged = {pair: (round(score * groups.PARTS), keys.get(pair, ALWAYS)) for pair, score in scores.items()}
     rows = [(*pair, *said) for (a, b), said in judged.items() for pair in ((a, b), (b, a))]
     _insert(connection, story_link, ("a", "b", "score", "keys"), sorted(rows))
 
@@ -403,23 +402,26 @@ def scores_of(connection: sa.Connection, ids: Collection[int]) -> tuple[dict[int
     """All story links of these articles: of each the others and what they score, in millionths. And those pairs that
     do not hang on keys, as reprints.
     """
-    rows = sorted(_bounded(connection, "SELECT a, b, score, keys FROM story_link", "a", "b", ids))
+    query = "SELECT a, b, score, keys FROM story_link"
+    rows = sorted(_bounded(connection, query, "a", "b", ids, 2 * MOST_PAIRS))  # both sides of a link are one here
     found = {a: dict(map(itemgetter(1, 2), mine)) for a, mine in groupby(rows, key=itemgetter(0))}
     return found, {(a, b) if a < b else (b, a) for a, b, _, keys in rows if keys == ALWAYS}
 
 
 def _with_one_of(connection: sa.Connection, query: str, ids: Collection[int]) -> Iterator[Any]:
     """The links with one of these articles on either side."""
-    yield from _bounded(connection, query, "a", "b", ids)
-    yield from _bounded(connection, query, "b", "a", ids)
+    yield from _bounded(connection, query, "a", "b", ids, MOST_PAIRS)
+    yield from _bounded(connection, query, "b", "a", ids, MOST_PAIRS)
 
 
-def _bounded(connection: sa.Connection, query: str, side: str, other: str, ids: Collection[int]) -> list[Any]:
-    """The links with one of these articles on this side; of more than MOST_PAIRS the latest, which were asked for."""
-    found = list(among(connection, query, side, ids, f" LIMIT {MOST_PAIRS}"))
-    if len(found) >= MOST_PAIRS:
-        order = f" ORDER BY {side} DESC, {other} DESC LIMIT {MOST_PAIRS}"
-        found = list(islice(among(connection, query, side, ids, order), MOST_PAIRS))
+def _bounded(
+    connection: sa.Connection, query: str, side: str, other: str, ids: Collection[int], most: int
+) -> list[Any]:
+    """The links with one of these articles on this side; of more than `most` the latest, which were asked for."""
+    found = list(among(connection, query, side, ids, f" LIMIT {most}"))
+    if len(found) >= most:
+        order = f" ORDER BY {side} DESC, {other} DESC LIMIT {most}"
+        found = list(islice(among(connection, query, side, ids, order), most))
     return found
 
 

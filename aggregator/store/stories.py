@@ -156,12 +156,8 @@ def _describe(connection: sa.Connection, changed: Collection[int], weight: Mappi
 
 def _headed(connection: sa.Connection, ids: Collection[int]) -> set[int]:
     """Those of these stories that have a headline already."""
-    query = sa.select(table.c.id).where(table.c.headline != "")
-    return {
-        identity
-        for part in relations.chunked(ids)
-        for (identity,) in connection.execute(query.where(table.c.id.in_(part)))
-    }
+    query = "SELECT id FROM story WHERE headline <> ''"
+    return {identity for (identity,) in relations.among(connection, query, "id", ids)}
 
 
 def _headlines(connection: sa.Connection, ids: Collection[int], weight: Mapping[int, int]) -> dict[int, str]:
