@@ -24,10 +24,11 @@ from typing import Generic, TypeVar
 import sqlalchemy as sa
 
 from aggregator.dedup import groups, nearby, reprint, story
+from aggregator.dedup.nearby import Places
 from aggregator.dedup.reprint import Fingerprint, Likeness
 from aggregator.dedup.story import Face
 from aggregator.model import Article
-from aggregator.store import articles, relations, stories
+from aggregator.store import articles, relations, rows, stories
 from aggregator.store.relations import Pair, Trace
 
 Kept = TypeVar("Kept")
@@ -102,8 +103,9 @@ def link(connection: sa.Connection, fresh: Sequence[Trace], texts: Mapping[int, 
     relations.forget(connection, old.values())
     copies, copy_keys = _copy_candidates(connection, fresh)
     relations.put_traces(connection, fresh)
-    relations.put_keys(connection, copy_keys, fresh)
-    events, parted = _event_candidates(connection, fresh, old)
+    places = _places(fresh)
+    events, parted = _event_candidates(connection, fresh, places, old)
+    relations.put_keys(connection, copy_keys, places)
     prints = _Known({one.id: one.print for one in fresh}, partial(relations.prints, connection))
     faces = _Known({one.id: one.face for one in fresh}, partial(relations.faces, connection))
     likenesses = _likenesses(connection, copies, prints, texts)
@@ -148,49 +150,20 @@ def _copy_candidates(connection: sa.Connection, fresh: Sequence[Trace]) -> tuple
     return pairs, enter
 
 
+def _places(fresh: Sequence[Trace]) -> Places:
+    return Places.of([(one.moment, one.id, one.face.term_keys(), one.face.name_keys()) for one in fresh])
+
+
 def _event_candidates(
-    connection: sa.Connection, fresh: Sequence[Trace], old: Mapping[int, Trace]
+    connection: sa.Connection, fresh: Sequence[Trace], places: Places, old: Mapping[int, Trace]
 ) -> tuple[dict[Pair, int], Counter[Pair]]:
-    """Pairs that meet under several keys, and under how many; pairs that do so no more under so many of theirs."""
-    keys = {one.id: (one.face.term_keys(), one.face.name_keys()) for one in fresh}
-    moments = {one.id: one.moment for one in fresh}
-    rows = relations.story_rows(
-        connection, {(key, moments[one.id]) for one in fresh for key in chain(keys[one.id][0], *keys[one.id][1])}
-    )
-    pairs: dict[Pair, int] = {}
-    terms: dict[int, list[nearby.Row]] = defaultdict(list)
-    names: dict[Pair, list[tuple[nearby.Entry, nearby.Row, nearby.Row]]] = defaultdict(list)
-    for one in fresh:
-        moment, shared = moments[one.id], Counter[int]()
-        me = (moment, one.id)
-        for key in keys[one.id][0]:
-            row = rows[key, moment]
-            shared.update(nearby.met(me, row))
-            terms[key].append(row)
-        for own, other in set(keys[one.id][1]):
-            mine, theirs = rows[own, moment], rows[other, moment]
-            shared.update(nearby.met_across(me, mine, theirs))
-            names[_pair(own, other)].append((me, mine, theirs) if own < other else (me, theirs, mine))
-        pairs |= {_pair(one.id, other): number for other, number in shared.items() if number >= nearby.SHARED}
-    return pairs, _parted(fresh, old, terms, names)
+    """Pairs that meet under several keys, and under how many; pairs that do so no more under so many of theirs.
 
-
-def _parted(
-    fresh: Sequence[Trace],
-    old: Mapping[int, Trace],
-    terms: Mapping[int, Sequence[nearby.Row]],
-    names: Mapping[Pair, Sequence[tuple[nearby.Entry, nearby.Row, nearby.Row]]],
-) -> Counter[Pair]:
-    """Under how many keys pairs of other articles no longer meet. A revised article stands where it stood."""
+    The fresh articles are not yet entered under their keys. A revised article stands where it stood.
+    """
+    found = nearby.Rows(places, rows.around(connection, places))
     stood = {(key, one.id) for one in fresh if _stays(one, old) for key in set(old[one.id].face.keys())}
-    ids = {one.id for one in fresh}
-    found: Counter[Pair] = Counter()
-    for key, rows in terms.items():
-        found.update(nearby.crowded_out(rows, {one for one in ids if (key, one) not in stood} if stood else ids))
-    for (key, other), parts in names.items():
-        new = {one for one in ids if not {(key, one), (other, one)} & stood} if stood else ids
-        found.update(nearby.crowded_out_across(parts, new))
-    return found
+    return found.meeting(), found.parted(stood)
 
 
 def _stays(one: Trace, old: Mapping[int, Trace]) -> bool:

@@ -5,21 +5,30 @@ from __future__ import annotations
 from collections import Counter
 from itertools import combinations
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aggregator.dedup import nearby
-from aggregator.dedup.nearby import BETWEEN
+from aggregator.dedup.nearby import BETWEEN, Entries, Places, Rows
 
 ENTRIES = st.lists(st.integers(0, 400), unique=True, min_size=1, max_size=70).map(
     lambda moments: sorted((moment, at + 1) for at, moment in enumerate(moments))
 )
 
 
-def around(row, me):
-    """The part of a row that is read for one article: itself, and as many on either side as it can meet."""
-    at = row.index(me)
-    return row[max(at - BETWEEN, 0) : at + BETWEEN + 1]
+def around(row, moment):
+    """The part of a row that is read around a moment: as many on either side as an article there can meet."""
+    before = [entry for entry in row if entry[0] < moment]
+    return before[-BETWEEN:] + row[len(before) :][:BETWEEN]
+
+
+def rows_of(places, rows, *, whole):
+    """What is known of these rows (by key, without the fresh articles) around the fresh articles."""
+    found = []
+    for number, moment in zip(*places.wanted(), strict=True):
+        row = rows[int(places.keys[number])]
+        found += [(number, *entry) for entry in (row if whole else around(row, moment))]
+    return Rows(places, Entries(*np.array(found, dtype=np.int64).reshape(-1, 3).T))
 
 
 def meeting(row):
@@ -31,29 +40,58 @@ def meeting(row):
     }
 
 
-@given(ENTRIES, st.data())
-def test_an_article_meets_its_neighbours_in_time(row, data):
-    """From the part around it as from the whole row it meets those with fewer than so many others between."""
-    me = data.draw(st.sampled_from(row))
-    expected = sorted(one if one != me[1] else other for one, other in meeting(row) if me[1] in (one, other))
-    assert sorted(nearby.met(me, row)) == sorted(nearby.met(me, around(row, me))) == expected
+def drawn(row, data, most):
+    """Some articles that are fresh, and the others."""
+    fresh = data.draw(st.lists(st.sampled_from(row), unique=True, min_size=1, max_size=most))
+    return sorted(fresh), [entry for entry in row if entry not in fresh]
 
 
-@given(ENTRIES, st.data())
-def test_pairs_that_no_longer_meet_are_named(row, data):
-    """Those that met before the fresh ones came and do not now, each once, from the parts around the fresh ones."""
-    fresh = {identity for _, identity in data.draw(st.lists(st.sampled_from(row), unique=True, max_size=30))}
-    before = meeting([entry for entry in row if entry[1] not in fresh])
-    lost = sorted(before - meeting(row))
-    parts = [around(row, entry) for entry in row if entry[1] in fresh]
-    assert sorted(nearby.crowded_out(parts, fresh)) == lost
-    assert sorted(nearby.crowded_out([row, row], fresh)) == lost
+def with_one_of(pairs, fresh):
+    """The pairs with a fresh article."""
+    ids = {identity for _, identity in fresh}
+    return {pair for pair in pairs if ids & set(pair)}
 
 
-def around_across(row, me):
-    """The part of a row around an article that stands in it or not."""
-    before = [entry for entry in row if entry < me]
-    return before[-BETWEEN:] + [entry for entry in row if entry >= me][: BETWEEN + 1]
+@given(ENTRIES, st.booleans(), st.data())
+def test_an_article_meets_its_neighbours_in_time(row, whole, data):
+    """From the parts around them as from the whole row fresh articles meet those with fewer than so many others between,
+    under two keys or not at all.
+    """
+    fresh, old = drawn(row, data, 30)
+    places = Places.of([(*entry, [7, -5], ()) for entry in fresh])
+    found = rows_of(places, {7: old, -5: old}, whole=whole).meeting()
+    assert found == dict.fromkeys(with_one_of(meeting(row), fresh), 2)
+    alone = Places.of([(*entry, [7], ()) for entry in fresh])
+    assert rows_of(alone, {7: old}, whole=whole).meeting() == {}
+
+
+@given(ENTRIES, st.booleans(), st.data())
+def test_pairs_that_no_longer_meet_are_named(row, whole, data):
+    """Those that met before the fresh ones came and do not now, with the number of keys, from the parts around the fresh
+    ones. Who stands where he stood before parts nobody.
+    """
+    fresh, old = drawn(row, data, 30)
+    stood = set(data.draw(st.lists(st.sampled_from(fresh), unique=True)))
+    rows = rows_of(Places.of([(*entry, [7, -5], ()) for entry in fresh]), {7: old, -5: old}, whole=whole)
+    under = {
+        key: meeting([entry for entry in row if entry in old or entry in there]) - meeting(row)
+        for key, there in ((7, stood), (-5, ()))
+    }
+    assert rows.parted({(7, identity) for _, identity in stood}) == Counter([*under[7], *under[-5]])
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 9), st.integers(1, 400)), unique_by=lambda entry: entry[1], min_size=2),
+    st.data(),
+)
+def test_articles_of_one_moment_stand_in_the_order_of_their_numbers(row, data):
+    """Whom an article meets is as certain where many have the same moment."""
+    row.sort()
+    fresh, old = drawn(row, data, 30)
+    places = Places.of([(*entry, [7, -5], ()) for entry in fresh])
+    rows = rows_of(places, {7: old, -5: old}, whole=True)
+    assert rows.meeting().keys() == with_one_of(meeting(row), fresh)
+    assert rows.parted().keys() == meeting(old) - meeting(row)
 
 
 def meeting_across(row, side):
@@ -68,18 +106,15 @@ def meeting_across(row, side):
     return found
 
 
-@given(ENTRIES, st.data())
-def test_two_rows_meet_each_other(row, data):
+@given(ENTRIES, st.booleans(), st.data())
+def test_two_rows_meet_each_other(row, whole, data):
     """Articles of one script meet those of the other, and who is crowded out between the two rows is named."""
     side = {identity: data.draw(st.integers(0, 1)) for _, identity in row}
-    rows = [[entry for entry in row if side[entry[1]] == number] for number in (0, 1)]
+    keys, fresh, old = ((7, -5), (8, -6)), *drawn(row, data, 10)
     pairs = meeting_across(row, side)
-    for me in row:
-        found = nearby.met_across(me, rows[side[me[1]]], rows[1 - side[me[1]]])
-        assert sorted(found) == sorted({*sum((pair for pair in pairs if me[1] in pair), ())} - {me[1]})
-    fresh = {identity for _, identity in data.draw(st.lists(st.sampled_from(row), unique=True, max_size=10))}
-    old = [entry for entry in row if entry[1] not in fresh]
-    lost = meeting_across(old, side) - pairs
-    parts = [(entry, *(around_across(side_row, entry) for side_row in rows)) for entry in row if entry[1] in fresh]
-    assert sorted(nearby.crowded_out_across(parts, fresh)) == sorted(lost)
-    assert set(nearby.crowded_out_across([(entry, *rows) for entry, *_ in parts], fresh)) == lost
+    names = {number: [(keys[at][number], keys[at][1 - number]) for at in (0, 1)] for number in (0, 1)}
+    places = Places.of([(*entry, [], names[side[entry[1]]]) for entry in fresh])
+    rows = {keys[at][number]: [e for e in old if side[e[1]] == number] for at in (0, 1) for number in (0, 1)}
+    found = rows_of(places, rows, whole=whole)
+    assert found.meeting() == dict.fromkeys(with_one_of(pairs, fresh), 2)
+    assert found.parted() == dict.fromkeys(meeting_across(old, side) - pairs, 2)

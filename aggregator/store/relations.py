@@ -9,19 +9,20 @@ from __future__ import annotations
 
 import math
 import zlib
-from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import chain, groupby, islice
+from itertools import groupby, islice
 from operator import itemgetter
 from typing import Any
 
+import numpy as np
 import sqlalchemy as sa
 
 from aggregator.dedup import groups, nearby, reprint, story
 from aggregator.dedup.groups import Copy
+from aggregator.dedup.nearby import Places
 from aggregator.dedup.reprint import Fingerprint, Likeness
 from aggregator.dedup.story import Face
 from aggregator.store.schema import (
@@ -51,10 +52,6 @@ MOST_LINKS, LINKS = 6_000, 400
 """Links of stories that are read together, and for each article that is placed."""
 COPIES = 3
 """Further articles that are looked at for each one that is placed, among its copies or for a lost link."""
-MANY = 32
-"""Articles under one key, within a window, beyond which not all of them are read."""
-AT_ONCE = 1000
-"""Keys whose articles are read together."""
 MOST_PAIRS = 10_000
 """Links read in one step around some articles, more than a hundred articles and their stories have. Of a text
 that thousands repeat every copy is linked with the same few: one step on from these lie the links of all, which take
@@ -63,8 +60,6 @@ _ONCE = {"compiled_cache": None}
 """A statement with its numbers in it is never used again: SQLAlchemy must not keep five hundred of them."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Pair = tuple[int, int]
-Run = tuple[int, int, int]
-"""A key, and the first and last of some moments."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,131 +197,6 @@ def under_reprint_keys(connection: sa.Connection, keys: Iterable[int]) -> dict[i
     return found
 
 
-_ROWS = """
-WITH w(span, key, first, last) AS (VALUES {})
-SELECT w.key, w.first, w.last, s.moment, s.article_id FROM w CROSS JOIN story_key s
-WHERE s.span = w.span AND s.key = w.key AND s.moment >= coalesce((
-    SELECT b.moment FROM story_key b WHERE b.span = w.span AND b.key = w.key AND b.moment < w.first
-    ORDER BY b.moment DESC LIMIT 1 OFFSET {}
-), 0) AND s.moment <= coalesce((
-    SELECT b.moment FROM story_key b WHERE b.span = w.span AND b.key = w.key AND b.moment > w.last
-    ORDER BY b.moment LIMIT 1 OFFSET {}
-), {})
-"""
-
-
-def story_rows(connection: sa.Connection, wanted: Collection[Pair]) -> dict[Pair, nearby.Row]:
-    """What stands under each key around a moment (`wanted`: keys and moments): at least as many articles on either
-    side as meet, as far as there are and a story's window reaches.
-
-    Most keys have few articles, and all of them are read at once; of the others only those around each moment.
-    """
-    few = _few(connection, wanted)
-    found = {(key, moment): few[_span(moment), key] for key, moment in wanted if (_span(moment), key) in few}
-    return found | _around_moments(connection, [place for place in wanted if place not in found])
-
-
-_MANY: set[int] = set()
-"""Keys that were seen with many articles, in whichever archive: a hint that spares reading all of these again."""
-_MANY_AT_MOST = 50_000
-
-
-def _few(connection: sa.Connection, wanted: Collection[Pair]) -> dict[Pair, nearby.Row]:
-    """By span and key everything that is within a window of a moment in this span."""
-    sought: dict[int, set[int]] = defaultdict(set)
-    spans: dict[int, set[int]] = defaultdict(set)
-    last = _last_span(connection)
-    for key, moment in wanted:
-        if key not in _MANY:
-            spans[_span(moment)].add(key)
-            for near in {_span(moment - _WINDOW), _span(moment), min(_span(moment + _WINDOW), last)}:
-                sought[near].add(key)
-    found: dict[Pair, nearby.Row] = {}
-    many: set[int] = set()
-    for span, keys in sought.items():
-        rows, crowded = _whole_rows(connection, span, keys)
-        found |= rows
-        many |= crowded
-    if len(_MANY) > _MANY_AT_MOST:
-        _MANY.clear()
-    _MANY.update(many)
-    return {
-        (span, key): sorted(chain.from_iterable(found.get((near, key), ()) for near in (span - 1, span, span + 1)))
-        for span, keys in spans.items()
-        for key in keys - many
-    }
-
-
-def _last_span(connection: sa.Connection) -> int:
-    """The last span in which anything stands: news mostly come last, and nobody need look behind it."""
-    return int(rows_of(connection, "SELECT coalesce(max(span), 0) FROM story_key")[0][0])
-
-
-def _whole_rows(
-    connection: sa.Connection, span: int, keys: Collection[int]
-) -> tuple[dict[Pair, nearby.Row], set[int]]:
-    """By span and key all that stands there; and the keys with many articles, of which not all may have been read."""
-    found: dict[Pair, nearby.Row] = defaultdict(list)
-    many: set[int] = set()
-    query = f"SELECT key, moment, article_id FROM story_key WHERE span = {span:d}"  # noqa: S608 - a number of ours
-    every = sorted(keys)
-    for start in range(0, len(every), AT_ONCE):
-        part = every[start : start + AT_ONCE]
-        rows = list(among(connection, query, "key", part, f" LIMIT {MOST_PAIRS}"))
-        for key, entries in groupby(rows, key=itemgetter(0)):
-            found[span, key] += map(itemgetter(1, 2), entries)
-        many.update(
-            part if len(rows) == MOST_PAIRS else (key for key in part if len(found.get((span, key), ())) > MANY)
-        )
-    return found, many
-
-
-def _around_moments(connection: sa.Connection, wanted: Collection[Pair]) -> dict[Pair, nearby.Row]:
-    runs = _runs(wanted)
-    found: dict[Run, nearby.Row] = {run: [] for run in runs}
-    _look(connection, found, [(_span(run[1]), run) for run in found])
-    beyond = []
-    for run, row in found.items():
-        _, first, last = run
-        span, before, upto = _span(first), bisect_left(row, (first, 0)), bisect_left(row, (last + 1, 0))
-        if before < nearby.BETWEEN and _span(first - _WINDOW) < span:
-            beyond.append((span - 1, run))
-        if len(row) - upto < nearby.BETWEEN and _span(last + _WINDOW) > span:
-            beyond.append((span + 1, run))
-    _look(connection, found, beyond)
-    return {(run[0], moment): found[run] for run, moments in runs.items() for moment in moments}
-
-
-def _runs(wanted: Collection[Pair]) -> dict[Run, list[int]]:
-    """Moments of one key that lie close together in one span, which are looked up at once, by key, first and last."""
-    found: dict[Run, list[int]] = {}
-    for key, places in groupby(sorted(wanted), key=itemgetter(0)):
-        run: list[int] = []
-        for _, moment in places:
-            if run and (moment - run[-1] > _CLOSE or _span(moment) != _span(run[0])):
-                found[key, run[0], run[-1]] = run
-                run = []
-            run.append(moment)
-        found[key, run[0], run[-1]] = run
-    return found
-
-
-def _look(connection: sa.Connection, found: dict[Run, nearby.Row], places: Sequence[tuple[int, Run]]) -> None:
-    """Add what stands in these spans under these keys around these moments."""
-    last = nearby.BETWEEN - 1
-    for part in _parts(sorted((span, *run) for span, run in places)):
-        query = _ROWS.format(",".join(map(str, part)), last, last, 1 << 62)
-        for where, rows in groupby(rows_of(connection, query), key=itemgetter(0, 1, 2)):
-            found[where] += map(itemgetter(3, 4), rows)
-    for row in found.values():
-        row.sort()
-
-
-_CLOSE = 60 << TIE_BITS
-"""Moments no further apart are looked up together."""
-_WINDOW = int(story.WINDOW.total_seconds() // 60) << TIE_BITS
-
-
 def _span(moment: int) -> int:
     return (moment >> TIE_BITS) // SPAN
 
@@ -368,11 +238,15 @@ def _unlink(connection: sa.Connection, torn: Iterable[Pair]) -> None:
         connection.execute(sa.delete(story_link).where(*_THIS), rows)
 
 
-def put_keys(connection: sa.Connection, reprint_keys: Iterable[Pair], fresh: Iterable[Trace]) -> None:
+def put_keys(connection: sa.Connection, reprint_keys: Iterable[Pair], places: Places) -> None:
     """Enter articles under their keys: (key, article) of reprints, and those of stories. In the order of the index."""
     _insert(connection, reprint_key, ("key", "article_id"), sorted(reprint_keys))
-    rows = [(_span(at), key, at, one.id) for one in fresh for at in [one.moment] for key in set(one.face.keys())]
-    _insert(connection, story_key, ("span", "key", "moment", "article_id"), sorted(rows))
+    mine = places.stand()
+    spans = (mine.moments >> TIE_BITS) // SPAN
+    order = np.lexsort((mine.moments, mine.keys, spans))
+    columns = (spans, places.keys[mine.keys], mine.moments, mine.ids)
+    rows = list(zip(*(column[order].tolist() for column in columns), strict=True))
+    _insert(connection, story_key, ("span", "key", "moment", "article_id"), rows)
 
 
 def put_links(
