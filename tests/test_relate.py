@@ -14,7 +14,7 @@ from aggregator.dedup import nearby
 from aggregator.dedup.identity import key_of
 from aggregator.model import Article
 from aggregator.relate import merge, not_a_reprint, recalculate, relate, split
-from aggregator.store import articles, relations, rows, schema, stories
+from aggregator.store import articles, relations, schema, stories
 from aggregator.store.archive import Archive
 
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
@@ -297,7 +297,6 @@ def links_of(archive, ids):
 def test_under_crowded_keys_the_order_plays_no_part(place, monkeypatch):
     """Where keys hold more articles than meet under one, links and stories are those of any other order of arrival."""
     monkeypatch.setattr(nearby, "BETWEEN", 2)
-    monkeypatch.setattr(rows, "_AT_ONCE", 6)
     results, torn = [], []
     take_back = relations.take_back
     monkeypatch.setattr(relations, "take_back", lambda *said: torn.append(found := take_back(*said)) or found)

@@ -121,8 +121,10 @@ class Rows:
         least, ids = int(self._ids.min()), self._places.ids
         wide = int(self._ids.max()) - least + 1
         for first in range(0, len(ids), _BLOCK):
-            met = [who * wide + (self._ids[at] - least) for who, at in (self._met(first), self._met_across(first))]
-            code = np.sort(np.concatenate(met))
+            met = zip(self._met(first), self._met_across(first), strict=True)
+            who, other = (np.concatenate(parts) for parts in met)
+            once = ~self._fresh[other] | (self._ids[other] < ids[who])
+            code = np.sort(who[once] * wide + (self._ids[other[once]] - least))
             starts = np.flatnonzero(np.diff(code, prepend=-1))
             often = np.diff(starts, append=len(code))
             who, other = divmod(code[starts[often >= SHARED]], wide)

@@ -15,14 +15,12 @@ import numpy as np
 import sqlalchemy as sa
 
 from aggregator.dedup import nearby, story
-from aggregator.dedup.nearby import Entries, Marks, Numbers, Places
+from aggregator.dedup.nearby import Entries, Numbers, Places
 from aggregator.store.relations import CHUNK, SPAN, TIE_BITS, rows_of
 
 _CLOSE = 60 << TIE_BITS
 """Moments no further apart are looked up together."""
 _WINDOW = int(story.WINDOW.total_seconds() // 60) << TIE_BITS
-_AT_ONCE = 1000
-"""Runs whose articles are read together."""
 
 
 def _spans(moments: Numbers) -> Numbers:
@@ -48,49 +46,15 @@ class _Runs:
         return cls(keys[starts], moments[starts], moments[np.append(starts[1:], len(keys)) - 1])
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Read:
-    """What was read: for which run, the moment and the article."""
-
-    runs: Numbers
-    moments: Numbers
-    ids: Numbers
-
-    def only(self, which: Marks) -> _Read:
-        """Some of it."""
-        return _Read(self.runs[which], self.moments[which], self.ids[which])
-
-    @staticmethod
-    def joined(parts: Sequence[_Read]) -> _Read:
-        """All of these."""
-        names = ("runs", "moments", "ids")
-        return _Read(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
-
-
 def around(connection: sa.Connection, places: Places) -> Entries:
     """What stands under each key around the moments wanted: at least as many articles on either side as meet, as far as
-    there are and a story's window reaches. A few may be named twice.
+    there are and a story's window reaches. Some are named twice.
     """
     numbers, moments = places.wanted()
     if not len(numbers):
-        return Entries(numbers, moments, moments)
+        return Entries(numbers, numbers, numbers)
     runs = _Runs.of(numbers, moments)
-    look = _Look(connection, places.keys[runs.keys], runs)
-    found = look.here()
-    at = _spans(runs.first)
-    before = np.bincount(found.runs[found.moments < runs.first[found.runs]], minlength=len(at))
-    after = np.bincount(found.runs[found.moments > runs.last[found.runs]], minlength=len(at))
-    earlier = np.flatnonzero((before < nearby.BETWEEN) & (_spans(runs.first - _WINDOW) < at))
-    later = np.flatnonzero(
-        (after < nearby.BETWEEN) & (_spans(runs.last + _WINDOW) > at) & (at < _last_span(connection))
-    )
-    every = _Read.joined([found, look.at(_LATEST, earlier, at[earlier] - 1), look.at(_EARLIEST, later, at[later] + 1)])
-    return Entries(runs.keys[every.runs], every.moments, every.ids)
-
-
-def _last_span(connection: sa.Connection) -> int:
-    """The last span in which anything stands: news mostly come last, and nobody need look behind it."""
-    return int(rows_of(connection, "SELECT coalesce(max(span), 0) FROM story_key")[0][0])
+    return _Look(connection, places.keys, runs).around()
 
 
 _LATEST = "SELECT moment, article_id FROM story_key {here} ORDER BY moment DESC, article_id DESC LIMIT {most}"
@@ -107,56 +71,95 @@ _WHOLE = """
     ) later
 """
 _TEXTS = """
-    WITH w(number, span, key, first, last) AS (VALUES {runs})
+    WITH w({columns}) AS (VALUES {listed})
     SELECT number, (SELECT {joined}(moment || ' ' || article_id, ' ') FROM ({rows}) s) FROM w
 """
+_SPANS = "SELECT (SELECT min(span) FROM story_key), (SELECT max(span) FROM story_key)"
+"""One by one, so that each is read from an end of the index."""
 _HERE = "WHERE story_key.span = w.span AND story_key.key = w.key"
 
 
 class _Look:
-    """Reads what stands under the keys of these runs."""
+    """Reads what stands under keys around runs."""
 
     def __init__(self, connection: sa.Connection, keys: Numbers, runs: _Runs) -> None:
         self._connection, self._keys, self._runs = connection, keys, runs
-        self._joined = "group_concat" if connection.dialect.name == "sqlite" else "string_agg"
+        self._spans = _spans(runs.first)
 
-    def here(self) -> _Read:
-        """What is in the spans of the runs. Where more than the latest were wanted of most, all is read at once."""
-        spans, found, late = _spans(self._runs.first), [], 0.0
-        for start in range(0, len(spans), _AT_ONCE):
-            part = np.arange(start, min(start + _AT_ONCE, len(spans)))
-            if late < 1 / 2:
-                read = self.at(_LATEST, part, spans[part])
-                behind = self._left_out(read, part)
-                found.append(read.only(~behind[read.runs - start]))
-                part = part[behind]
-            whole = self.at(_WHOLE, part, spans[part])
-            found.append(whole)
-            late = len(np.unique(whole.runs[whole.moments >= self._runs.first[whole.runs]])) / _AT_ONCE
-        return _Read.joined(found)
+    def around(self) -> Entries:
+        """In each run's span; and in those before and behind it where more is wanted and a window reaches there."""
+        runs, spans = self._runs, self._spans
+        first, last = rows_of(self._connection, _SPANS)[0]
+        if first is None:
+            return _joined([])
+        latest, before, newest = self._latest()
+        after = np.zeros_like(before)
+        behind = np.flatnonzero((before == nearby.BETWEEN) & (newest >= runs.first))
+        which, moments, ids = self._whole(behind)
+        before[behind] = np.bincount(which[moments < runs.first[which]], minlength=len(before))[behind]
+        after[behind] = np.bincount(which[moments > runs.last[which]], minlength=len(after))[behind]
+        early = (before < nearby.BETWEEN) & (_spans(runs.first - _WINDOW) < spans) & (spans > first)
+        late = (after < nearby.BETWEEN) & (_spans(runs.last + _WINDOW) > spans) & (spans < last)
+        return _joined(
+            [
+                latest,
+                Entries(runs.keys[which], moments, ids),
+                self._end(_LATEST, runs.keys[early], spans[early] - 1),
+                self._end(_EARLIEST, runs.keys[late], spans[late] + 1),
+            ]
+        )
 
-    def _left_out(self, read: _Read, part: Numbers) -> Marks:
-        """Of which runs the latest are not all that is wanted: there are more, and not all are before the run."""
-        number = np.bincount(read.runs - part[0], minlength=len(part))
-        behind = np.bincount((read.runs - part[0])[read.moments >= self._runs.first[read.runs]], minlength=len(part))
-        found: Marks = (number == nearby.BETWEEN) & (behind > 0)
-        return found
+    def _latest(self) -> tuple[Entries, Numbers, Numbers]:
+        """The latest under each run's key in its span: often all that is wanted, since news mostly come last. For each
+        run how many that are, and the moment of the last.
+        """
+        starts = np.append(True, (np.diff(self._runs.keys) > 0) | (np.diff(self._spans) > 0))
+        keys, spans = self._runs.keys[starts], self._spans[starts]
+        which, moments, ids = self._read(_LATEST, keys, spans)
+        newest = np.full(len(keys), np.iinfo(np.int64).min)
+        np.maximum.at(newest, which, moments)
+        place = np.cumsum(starts) - 1
+        return Entries(keys[which], moments, ids), np.bincount(which, minlength=len(keys))[place], newest[place]
 
-    def at(self, rows: str, which: Numbers, spans: Numbers) -> _Read:
-        """What stands under the keys of these runs in these spans."""
-        runs, wanted = self._runs, rows.format(here=_HERE, most=nearby.BETWEEN)
-        columns = (which, spans, self._keys[which], runs.first[which], runs.last[which])
-        places = list(zip(*(column.tolist() for column in columns), strict=True))
-        read: list[Any] = []
+    def _whole(self, which: Numbers) -> tuple[Numbers, Numbers, Numbers]:
+        """Of these runs in their spans which one it is, moments, and articles."""
+        runs = self._runs
+        bounds = {"first": runs.first[which], "last": runs.last[which]}
+        found, moments, ids = self._read(_WHOLE, runs.keys[which], self._spans[which], **bounds)
+        return which[found], moments, ids
+
+    def _end(self, rows: str, keys: Numbers, spans: Numbers) -> Entries:
+        """The first or the last under keys in spans, each read once."""
+        wide = len(self._keys)
+        spans, keys = divmod(np.unique(spans * wide + keys), wide)
+        which, *rest = self._read(rows, keys, spans)
+        return Entries(keys[which], *rest)
+
+    def _read(self, rows: str, keys: Numbers, spans: Numbers, **more: Numbers) -> tuple[Numbers, Numbers, Numbers]:
+        """The numbers of the places asked for, and the moments and articles found there."""
+        columns = {"number": np.arange(len(keys)), "span": spans, "key": self._keys[keys], **more}
+        places = list(zip(*(column.tolist() for column in columns.values()), strict=True))
+        said = {
+            "columns": ", ".join(columns),
+            "joined": "group_concat" if self._connection.dialect.name == "sqlite" else "string_agg",
+            "rows": rows.format(here=_HERE, most=nearby.BETWEEN),
+        }
+        texts: list[Any] = []
         for start in range(0, len(places), CHUNK):
             listed = ",".join(map(str, places[start : start + CHUNK]))
-            read += rows_of(self._connection, _TEXTS.format(runs=listed, joined=self._joined, rows=wanted))
-        return _parsed([(number, text) for number, text in read if text])
+            texts += rows_of(self._connection, _TEXTS.format(listed=listed, **said))
+        return _parsed([(number, text) for number, text in texts if text])
 
 
-def _parsed(texts: Sequence[tuple[int, str]]) -> _Read:
-    """Of runs moments and articles in turn, with a space between."""
-    numbers = np.fromstring(" ".join([text for _, text in texts]), dtype=np.int64, sep=" ")
+def _parsed(texts: Sequence[tuple[int, str]]) -> tuple[Numbers, Numbers, Numbers]:
+    """Numbers of places, and what was found there, moments and articles in turn with a space between."""
+    found = np.fromstring(" ".join([text for _, text in texts]), dtype=np.int64, sep=" ")
     sizes = [text.count(" ") // 2 + 1 for _, text in texts]
-    runs = np.repeat(np.array([number for number, _ in texts], dtype=np.int64), sizes)
-    return _Read(runs, numbers[::2], numbers[1::2])
+    return np.repeat(np.array([number for number, _ in texts], dtype=np.int64), sizes), found[::2], found[1::2]
+
+
+def _joined(parts: Sequence[Entries]) -> Entries:
+    nothing = np.zeros(0, dtype=np.int64)
+    return Entries(
+        *(np.concatenate([nothing, *(getattr(part, name) for part in parts)]) for name in ("keys", "moments", "ids"))
+    )
