@@ -69,14 +69,15 @@ class Places:
     def of(cls, articles: Sequence[tuple[int, int, Sequence[int], Iterable[Pair]]]) -> Places:
         """From moments, ids, `Face.term_keys` and `Face.name_keys`."""
         moments, ids = _numbers([one[0] for one in articles]), _numbers([one[1] for one in articles])
-        terms, names = [one[2] for one in articles], [set(one[3]) for one in articles]
-        pairs = _numbers(list(chain.from_iterable(chain.from_iterable(names)))).reshape(-1, 2)
-        flat = _numbers(list(chain.from_iterable(terms)))
-        keys, numbered = np.unique(np.concatenate((flat, pairs.ravel())), return_inverse=True)
-        mine, (own, other) = numbered[: len(flat)], numbered[len(flat) :].reshape(-1, 2).T
-        who, named = (np.repeat(np.arange(len(articles)), list(map(len, parts))) for parts in (terms, names))
-        further = np.setdiff1d(named * len(keys) + own, who * len(keys) + mine)
-        return cls(moments, ids, keys, (who, mine), divmod(further, max(len(keys), 1)), (named, own, other))
+        terms, pairs = [one[2] for one in articles], [set(one[3]) for one in articles]
+        names = [{own for own, _ in mine}.difference(its) for mine, its in zip(pairs, terms, strict=True)]
+        every = [*chain(*terms), *chain(*names)], list(chain(*chain(*pairs)))
+        keys, numbered = np.unique(_numbers([*every[0], *every[1]]), return_inverse=True)
+        mine, (own, other) = numbered[: len(every[0])], numbered[len(every[0]) :].reshape(-1, 2).T
+        who, further, named = (
+            np.repeat(np.arange(len(articles)), list(map(len, parts))) for parts in (terms, names, pairs)
+        )
+        return cls(moments, ids, keys, (who, mine[: len(who)]), (further, mine[len(who) :]), (named, own, other))
 
     def stand(self) -> Entries:
         """The articles under their keys."""
@@ -143,9 +144,11 @@ class Rows:
         """Who of a block of fresh articles meets whom (where it is) in another row than its own: fewer than `BETWEEN`
         of either row lie between.
         """
-        mine = _block(self._places.across[0], first)
-        mine &= self._bounds[self._places.across[2]] < self._bounds[self._places.across[2] + 1]
-        who, own, other = (part[mine] for part in self._places.across)
+        who, own, other = self._places.across
+        mine = _block(who, first) & (self._bounds[other] < self._bounds[other + 1])
+        if not mine.any():
+            return who[:0], own[:0]
+        who, own, other = who[mine], own[mine], other[mine]
         at, theirs = (self._place(keys, self._ranks[who], self._places.ids[who]) for keys in (own, other))
         near = theirs[:, None] + np.arange(-BETWEEN, BETWEEN)
         within = (near >= self._bounds[other, None]) & (near < self._bounds[other + 1, None])
@@ -170,15 +173,19 @@ class Rows:
         """Under how many keys pairs of other articles met before the fresh ones came, and no longer do. `stood` says
         under which keys which articles stand where they stood before.
         """
-        known = np.isin(self._ids, [one for _, one in stood]) & self._fresh if stood else self._fresh[:0]
-        late = self._fresh.copy()
-        for at in np.flatnonzero(known).tolist():
-            late[at] = (int(self._places.keys[self._keys[at]]), int(self._ids[at])) not in stood
-        found = Counter(self._crowded_out(late))
+        found = Counter(self._crowded_out(self._late(stood)))
         for pair, parts in self._crowded(stood).items():
             fresh = set(self._places.ids.tolist()) - {one for key, one in stood if key in pair}
             found.update(_crowded_out_across(parts, fresh))
         return found
+
+    def _late(self, stood: Collection[Pair]) -> Marks:
+        """Who is fresh and did not stand there before."""
+        late = self._fresh.copy()
+        if stood:
+            for at in np.flatnonzero(np.isin(self._ids, [one for _, one in stood]) & late).tolist():
+                late[at] = (int(self._places.keys[self._keys[at]]), int(self._ids[at])) not in stood
+        return late
 
     def _crowded_out(self, late: Marks) -> Iterator[Pair]:
         """Those that met in one row. Of two the first met the next `BETWEEN` old ones, and still meets those that
@@ -188,8 +195,11 @@ class Rows:
         rows[self._places.terms[1]] = True
         old = np.flatnonzero(~late & rows[self._keys])
         keys = self._keys[old]
+        between = (np.diff(old) > 1) & (keys[1:] == keys[:-1])
+        if not between.any():
+            return
         rows[:] = False
-        rows[keys[1:][(np.diff(old) > 1) & (keys[1:] == keys[:-1])]] = True
+        rows[keys[1:][between]] = True
         old = old[rows[keys]]
         for step in range(1, BETWEEN + 1):
             one, other = old[:-step], old[step:]
@@ -201,6 +211,8 @@ class Rows:
         stand, and both rows.
         """
         who, own, other = self._places.across
+        if not len(who):
+            return {}
         old = np.flatnonzero(~self._fresh | np.isin(self._ids, [one for _, one in stood]))
         last = np.full(len(self._places.keys), -1)
         last[self._keys[old]] = self._code[old] % self._wide

@@ -89,6 +89,9 @@ _SPANS = "SELECT (SELECT min(span) FROM story_key), (SELECT max(span) FROM story
 _HERE = "WHERE story_key.span = w.span AND story_key.key = w.key"
 
 
+_NOTHING: Numbers = np.zeros(0, dtype=np.int64)
+
+
 class _Look:
     """Reads what stands under keys around runs."""
 
@@ -140,6 +143,8 @@ class _Look:
 
     def _end(self, rows: str, keys: Numbers, spans: Numbers) -> Entries:
         """The first or the last under keys in spans, each read once."""
+        if not len(keys):
+            return Entries(_NOTHING, _NOTHING, _NOTHING)
         wide = len(self._keys)
         spans, keys = divmod(np.unique(spans * wide + keys), wide)
         which, *rest = self._read(rows, keys, spans)
@@ -147,6 +152,8 @@ class _Look:
 
     def _read(self, rows: str, keys: Numbers, spans: Numbers, **more: Numbers) -> tuple[Numbers, Numbers, Numbers]:
         """The numbers of the places asked for, and the moments and articles found there."""
+        if not len(keys):
+            return (_NOTHING,) * 3
         columns = {"number": np.arange(len(keys)), "span": spans, "key": self._keys[keys], **more}
         places = list(zip(*(column.tolist() for column in columns.values()), strict=True))
         said = {
@@ -169,7 +176,6 @@ def _parsed(texts: Sequence[tuple[int, str]]) -> tuple[Numbers, Numbers, Numbers
 
 
 def _joined(parts: Sequence[Entries]) -> Entries:
-    nothing = np.zeros(0, dtype=np.int64)
     return Entries(
-        *(np.concatenate([nothing, *(getattr(part, name) for part in parts)]) for name in ("keys", "moments", "ids"))
+        *(np.concatenate([_NOTHING, *(getattr(part, name) for part in parts)]) for name in ("keys", "moments", "ids"))
     )
