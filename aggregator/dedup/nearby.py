@@ -201,10 +201,12 @@ class Rows:
         rows[:] = False
         rows[keys[1:][between]] = True
         old = old[rows[keys]]
-        for step in range(1, BETWEEN + 1):
-            one, other = old[:-step], old[step:]
-            lost = (other - one > BETWEEN) & (self._keys[one] == self._keys[other])
-            yield from _pairs(self._ids[one[lost]], self._ids[other[lost]])
+        for start in range(0, len(old), _BLOCK * BETWEEN):
+            at = np.arange(start, min(start + _BLOCK * BETWEEN, len(old)))[:, None]
+            near = at + np.arange(1, BETWEEN + 1)
+            one, other = old[at], old[np.minimum(near, len(old) - 1)]
+            lost = (near < len(old)) & (other - one > BETWEEN) & (self._keys[one] == self._keys[other])
+            yield from _pairs(self._ids[np.broadcast_to(one, lost.shape)[lost]], self._ids[other[lost]])
 
     def _crowded(self, stood: Collection[Pair]) -> dict[Pair, list[tuple[Entry, Row, Row]]]:
         """By pairs of rows of which each one's articles meet those of the other: fresh articles behind which older ones
@@ -241,7 +243,8 @@ def _ordered(code: Numbers, ids: Numbers) -> Numbers:
     same = np.flatnonzero(code[1:] == code[:-1])
     if not len(same):
         return order
-    tied = np.union1d(same, same + 1)
+    tied = np.zeros(len(code), dtype=np.bool_)
+    tied[same] = tied[same + 1] = True
     order[tied] = order[tied][np.lexsort((ids[order[tied]], code[tied]))]
     twice = np.append(False, (code[1:] == code[:-1]) & (ids[order[1:]] == ids[order[:-1]]))
     once: Numbers = order[~twice]

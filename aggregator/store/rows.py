@@ -105,34 +105,35 @@ class _Look:
         first, last = rows_of(self._connection, _SPANS)[0]
         if first is None:
             return _joined([])
-        latest, before, newest = self._latest()
-        after = np.zeros_like(before)
-        behind = np.flatnonzero((before == nearby.BETWEEN) & (newest >= runs.first))
-        which, moments, ids = self._whole(behind)
-        before[behind] = np.bincount(which[moments < runs.first[which]], minlength=len(before))[behind]
-        after[behind] = np.bincount(which[moments > runs.last[which]], minlength=len(after))[behind]
+        here, before, after = self._here()
         early = (before < nearby.BETWEEN) & (_spans(runs.first - _WINDOW) < spans) & (spans > first)
         late = (after < nearby.BETWEEN) & (_spans(runs.last + _WINDOW) > spans) & (spans < last)
-        return _joined(
-            [
-                latest,
-                Entries(runs.keys[which], moments, ids),
-                self._end(_LATEST, runs.keys[early], spans[early] - 1),
-                self._end(_EARLIEST, runs.keys[late], spans[late] + 1),
-            ]
-        )
+        earlier = self._end(_LATEST, runs.keys[early], spans[early] - 1)
+        return _joined([*here, earlier, self._end(_EARLIEST, runs.keys[late], spans[late] + 1)])
 
-    def _latest(self) -> tuple[Entries, Numbers, Numbers]:
-        """The latest under each run's key in its span: often all that is wanted, since news mostly come last. For each
-        run how many that are, and the moment of the last.
+    def _here(self) -> tuple[Sequence[Entries], Numbers, Numbers]:
+        """What stands in each run's span; and how many there are before the run and after it.
+
+        The latest under a key are read first: often they are all that is wanted, since news mostly come last.
         """
-        starts = np.append(True, (np.diff(self._runs.keys) > 0) | (np.diff(self._spans) > 0))
-        keys, spans = self._runs.keys[starts], self._spans[starts]
-        which, moments, ids = self._read(_LATEST, keys, spans)
+        runs = self._runs
+        starts = np.append(True, (np.diff(runs.keys) > 0) | (np.diff(self._spans) > 0))
+        keys, place = runs.keys[starts], np.cumsum(starts) - 1
+        which, moments, ids = self._read(_LATEST, keys, self._spans[starts])
         newest = np.full(len(keys), np.iinfo(np.int64).min)
         np.maximum.at(newest, which, moments)
-        place = np.cumsum(starts) - 1
-        return Entries(keys[which], moments, ids), np.bincount(which, minlength=len(keys))[place], newest[place]
+        before = np.bincount(which, minlength=len(keys))[place]
+        behind = (before == nearby.BETWEEN) & (newest[place] >= runs.first)
+        enough = np.zeros(len(keys), dtype=np.bool_)
+        enough[place[~behind]] = True
+        taken = enough[which]
+        latest = Entries(keys[which[taken]], moments[taken], ids[taken])
+        which, moments, ids = self._whole(np.flatnonzero(behind))
+        earlier, later = (
+            np.bincount(which[side], minlength=len(before))
+            for side in (moments < runs.first[which], moments > runs.last[which])
+        )
+        return [latest, Entries(runs.keys[which], moments, ids)], np.where(behind, earlier, before), later
 
     def _whole(self, which: Numbers) -> tuple[Numbers, Numbers, Numbers]:
         """Of these runs in their spans which one it is, moments, and articles."""
