@@ -71,9 +71,9 @@ class Places:
         moments, ids = _numbers([one[0] for one in articles]), _numbers([one[1] for one in articles])
         terms, pairs = [one[2] for one in articles], [set(one[3]) for one in articles]
         names = [{own for own, _ in mine}.difference(its) for mine, its in zip(pairs, terms, strict=True)]
-        every = [*chain(*terms), *chain(*names)], list(chain(*chain(*pairs)))
-        keys, numbered = np.unique(_numbers([*every[0], *every[1]]), return_inverse=True)
-        mine, (own, other) = numbered[: len(every[0])], numbered[len(every[0]) :].reshape(-1, 2).T
+        stand, sought = [*chain(*terms), *chain(*names)], [*chain(*chain(*pairs))]
+        keys, numbered = np.unique(_numbers(stand + sought), return_inverse=True)
+        mine, (own, other) = numbered[: len(stand)], numbered[len(stand) :].reshape(-1, 2).T
         who, further, named = (
             np.repeat(np.arange(len(articles)), list(map(len, parts))) for parts in (terms, names, pairs)
         )

@@ -87,8 +87,6 @@ _TEXTS = """
 _SPANS = "SELECT (SELECT min(span) FROM story_key), (SELECT max(span) FROM story_key)"
 """One by one, so that each is read from an end of the index."""
 _HERE = "WHERE story_key.span = w.span AND story_key.key = w.key"
-
-
 _NOTHING: Numbers = np.zeros(0, dtype=np.int64)
 
 
