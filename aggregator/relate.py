@@ -27,7 +27,7 @@ from aggregator.dedup import groups, nearby, reprint, story
 from aggregator.dedup.reprint import Fingerprint, Likeness
 from aggregator.dedup.story import Face
 from aggregator.model import Article
-from aggregator.store import articles, relations, stories
+from aggregator.store import articles, links, relations, stories
 from aggregator.store.relations import Pair, Trace
 
 Kept = TypeVar("Kept")
@@ -264,7 +264,7 @@ def settle(connection: sa.Connection, ids: Collection[int], torn: Collection[int
     torn = sorted(set(torn) - relations.in_crowded_stories(connection, torn))[-most:]
     ids = {*ids, *torn}
     revised = relations.reprinting(connection, ids)
-    original, likenesses = _originals(connection, {*ids, *revised})
+    original = _originals(connection, {*ids, *revised})
     before = relations.placed(connection, original)
     changed = {*ids, *(one for one, of in original.items() if before.get(one, relations.NOWHERE)[1] != of)}
     known = {before[one][0] for one in changed & before.keys()}
@@ -276,10 +276,9 @@ def settle(connection: sa.Connection, ids: Collection[int], torn: Collection[int
         relations.MOST_LINKS + relations.LINKS * len(ids),
     )
     done = _followed(connection, linkage, wanted, known)
-    share = {pair: likeness.share for pair, likeness in (notes.likenesses | likenesses).items()}
     clusters = linkage.clusters(done)
     members = {one for cluster in clusters for one in cluster}
-    stories.place(connection, clusters, notes.originals_of(members) | original, share, notes.scores, ids)
+    stories.place(connection, clusters, notes.originals_of(members) | original, notes.scores, ids)
 
 
 def _followed(
@@ -313,14 +312,14 @@ def _looked_at(
     return near, kept
 
 
-def _originals(connection: sa.Connection, ids: Collection[int]) -> tuple[dict[int, int | None], dict[Pair, Likeness]]:
-    """The originals of these articles and of all that are linked with them as copies, and these links."""
+def _originals(connection: sa.Connection, ids: Collection[int]) -> dict[int, int | None]:
+    """The originals of these articles and of all that are linked with them as copies."""
     likenesses = relations.copies_around(connection, ids)
     concerned = {member for pair in likenesses for member in pair}
     copies = relations.copies(connection, concerned)
     linked = {pair: likeness for pair, likeness in likenesses.items() if pair[0] in copies and pair[1] in copies}
     words = relations.verdicts(connection, concerned)
-    return dict.fromkeys(ids) | groups.originals(copies, linked, words[NOT_A_REPRINT]), likenesses
+    return dict.fromkeys(ids) | groups.originals(copies, linked, words[NOT_A_REPRINT])
 
 
 class _Notes:
@@ -332,20 +331,14 @@ class _Notes:
         self._kept = kept
         self._has_words = relations.has_verdicts(connection)
         self.scores: dict[int, dict[int, int]] = {}
-        self.likenesses: dict[Pair, Likeness] = {}
 
     def of(self, ids: Collection[int]) -> groups.Noted:
-        """Scores, reprints within a story's days (linked as both, with one original), and what analysts said."""
-        scores, always = relations.scores_of(self._connection, ids)
-        likenesses = relations.likenesses_of(
-            self._connection, {one for pair in always for one in pair}.intersection(ids)
-        )
+        """Scores, reprints within a story's days (linked in any case, with one original), and what analysts said."""
+        scores, always = links.of(self._connection, ids)
         words = relations.verdicts(self._connection, ids) if self._has_words else _SILENCE
         self.scores |= scores
-        self.likenesses |= likenesses
-        linked = likenesses.keys() & always
-        original = self.originals_of({one for pair in linked for one in pair})
-        copies = {(a, b) for a, b in linked if (original[a] or a) == (original[b] or b)}
+        original = self.originals_of({one for pair in always for one in pair})
+        copies = {(a, b) for a, b in always if (original[a] or a) == (original[b] or b)}
         together = {*words[ONE_STORY], *copies, *self._kept} - words[TWO_STORIES]
         return groups.Noted(scores, together, words[TWO_STORIES])
 
