@@ -476,14 +476,11 @@ class Filing:
         stored = tuple(self.fresh.values())
         if not stored:
             return frozenset()
-        from aggregator.relate import BATCH, relate  # numpy and all of dedup: a poll that brings nothing needs neither
+        from aggregator.relate import relate  # numpy and all of dedup: a poll that brings nothing needs neither
 
         self.texts.write(self.connection)
         tags.put(self.connection, self._tagged(stored, tag))
-        reprints: set[int] = set()
-        for start in range(0, len(stored), BATCH):
-            reprints |= relate(self.connection, stored[start : start + BATCH], self.now)
-        return frozenset(reprints)
+        return relate(self.connection, stored, self.now)
 
 
 def names_of(feed: str, arrived: Sequence[Article]) -> known.Names:

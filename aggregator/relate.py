@@ -31,8 +31,9 @@ from aggregator.store import articles, links, relations, stories
 from aggregator.store.relations import Pair, Trace
 
 Kept = TypeVar("Kept")
-BATCH = 100
-"""Articles related at a time."""
+One = TypeVar("One")
+LINKED, SETTLED = 250, 500
+"""Articles linked and articles placed at a time: what is read of their neighbourhoods is held for all of them."""
 FLOOR = groups.JOINS
 """Scores below are not noted: alone they join nothing."""
 SAME_TEXT, SAID = 6.0, 12.0
@@ -45,11 +46,16 @@ AHEAD = timedelta(hours=24)
 
 
 def relate(connection: sa.Connection, stored: Sequence[Article], now: datetime) -> frozenset[int]:
-    """Relate new and revised articles to all others, in the transaction that stores them; those that are reprints."""
-    fresh = _traces(stored, now)
-    torn = link(connection, fresh, {article.id: article.text for article in stored})
-    settle(connection, [one.id for one in fresh], torn)
-    placed = relations.placed(connection, [one.id for one in fresh])
+    """Relate new and revised articles to all others, in the transaction that stores them; those that are reprints.
+
+    In the order of time, so that what is looked up together lies together, whatever feeds they came from.
+    """
+    for some in _batches(sorted(stored, key=lambda one: _when(one, now)), SETTLED):
+        torn: set[int] = set()
+        for part in _batches(some, LINKED):
+            torn |= link(connection, _traces(part, now), {one.id: one.text for one in part})
+        settle(connection, [one.id for one in some], torn)
+    placed = relations.placed(connection, [one.id for one in stored])
     return frozenset(identity for identity, (_, original) in placed.items() if original is not None)
 
 
@@ -57,18 +63,18 @@ def recalculate(connection: sa.Connection, now: datetime | None = None) -> None:
     """Derive every link and place again from the articles; stories keep their ids, analysts' words hold."""
     relations.clear(connection)
     ids = []
-    for batch in _batches(articles.every(connection)):
+    for batch in _batches(articles.every(connection), LINKED):
         seen = now or max(article.first_seen for article in batch if article.first_seen)
         link(connection, _traces(batch, seen), {one.id: one.text for one in batch})
         ids += [article.id for article in batch]
     relations.link_by_word(connection, SAID)
-    for start in range(0, len(ids), BATCH):
-        settle(connection, ids[start : start + BATCH])
+    for some in _batches(ids, SETTLED):
+        settle(connection, some)
 
 
-def _batches(every: Iterable[Article]) -> Iterator[list[Article]]:
+def _batches(every: Iterable[One], size: int) -> Iterator[list[One]]:
     source = iter(every)
-    while batch := list(islice(source, BATCH)):
+    while batch := list(islice(source, size)):
         yield batch
 
 
