@@ -26,8 +26,10 @@ import sqlalchemy as sa
 from aggregator.dedup import groups, nearby, reprint, story
 from aggregator.dedup.reprint import Fingerprint, Likeness
 from aggregator.dedup.story import Face
+from aggregator.errors import AggregatorError
 from aggregator.model import Article
-from aggregator.store import articles, links, relations, stories
+from aggregator.store import articles, links, relations, stories, unrelated
+from aggregator.store.archive import Archive
 from aggregator.store.relations import Pair, Trace
 
 Kept = TypeVar("Kept")
@@ -59,9 +61,40 @@ def relate(connection: sa.Connection, stored: Sequence[Article], now: datetime) 
     return frozenset(identity for identity, (_, original) in placed.items() if original is not None)
 
 
+def catch_up(archive: Archive, now: datetime, stopped: Callable[[], bool] = lambda: False) -> frozenset[int]:
+    """Relate what was stored without it, in the order of time, a transaction for each part; those that are reprints.
+
+    Of a part that cannot be related only the articles that are to blame are left out; `archive check` counts them.
+    What is not reached when `stopped` says so waits for the next time.
+    """
+    with archive.reading() as connection:
+        waiting = unrelated.in_time(connection)
+    reprints: frozenset[int] = frozenset()
+    for some in _batches(waiting, SETTLED):
+        if not stopped():
+            reprints |= _caught_up(archive, some, now)
+    return reprints
+
+
+def _caught_up(archive: Archive, ids: Sequence[int], now: datetime) -> frozenset[int]:
+    try:
+        with archive.writing() as connection:
+            return relate(connection, unrelated.take(connection, ids), now)
+    except (sa.exc.OperationalError, AggregatorError):
+        raise  # the archive's trouble, and not an article's
+    except Exception:  # noqa: BLE001 - whatever is the matter with one text, the others are related
+        if len(ids) > 1:
+            half = len(ids) // 2
+            return _caught_up(archive, ids[:half], now) | _caught_up(archive, ids[half:], now)
+    with archive.writing() as connection:
+        unrelated.take(connection, ids)
+    return frozenset()
+
+
 def recalculate(connection: sa.Connection, now: datetime | None = None) -> None:
     """Derive every link and place again from the articles; stories keep their ids, analysts' words hold."""
     relations.clear(connection)
+    unrelated.clear(connection)
     ids = []
     for batch in _batches(articles.every(connection), LINKED):
         seen = now or max(article.first_seen for article in batch if article.first_seen)

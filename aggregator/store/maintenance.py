@@ -71,6 +71,7 @@ _PLACES = {
     ),
     "{} articles were never compared with the others": (
         "SELECT count(*) FROM article WHERE id NOT IN (SELECT article_id FROM trace)"
+        " AND id NOT IN (SELECT article_id FROM unrelated)"
     ),
     "{} links of reprints lead to an article that is not there": (
         "SELECT count(*) FROM reprint_link WHERE a NOT IN (SELECT id FROM article) OR b NOT IN (SELECT id FROM article)"

@@ -453,6 +453,15 @@ story_alias = sa.Table(
 )
 """Ids of stories that were merged into an older one."""
 
+unrelated = sa.Table(
+    "unrelated",
+    metadata,
+    sa.Column(
+        "article_id", Big, sa.ForeignKey("article.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    ),
+)
+"""Articles that wait for being compared with the others, reprints and stories."""
+
 relation_verdict = sa.Table(
     "relation_verdict",
     metadata,

@@ -1,4 +1,4 @@
-"""All story links of an article are one value: nine bytes for each.
+"""All story links of an article are one value: nine bytes for each. Articles may wait for being compared.
 
 Written out in full and never to be changed.
 """
@@ -49,3 +49,11 @@ def upgrade() -> None:
         connection.execute(sa.insert(made), rows)
         last = ids[-1]
     op.drop_table("story_link")
+    op.create_table(
+        "unrelated",
+        sa.Column("article_id", BIG, autoincrement=False, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["article_id"], ["article.id"], name=op.f("fk_unrelated_article_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("article_id", name=op.f("pk_unrelated")),
+    )

@@ -138,6 +138,11 @@ CREATE TABLE story_links (
 	links BLOB NOT NULL, 
 	CONSTRAINT pk_story_links PRIMARY KEY (article_id)
 );
+CREATE TABLE unrelated (
+	article_id INTEGER NOT NULL, 
+	CONSTRAINT pk_unrelated PRIMARY KEY (article_id), 
+	CONSTRAINT fk_unrelated_article_id FOREIGN KEY(article_id) REFERENCES article (id) ON DELETE CASCADE
+);
 CREATE TABLE subscriber (
 	id INTEGER NOT NULL, 
 	address TEXT NOT NULL, 
