@@ -21,7 +21,7 @@ from aggregator.store import lookup
 MOST = 2_000
 """Articles that one search gives, newest first, and rows on one page of answers."""
 _INNER = (
-    "alembic_version", "article_slot", "article_word", "reprint_key", "reprint_link", "story_key", "story_link",
+    "alembic_version", "article_slot", "article_word", "reprint_key", "reprint_link", "story_key", "story_links",
     "trace", "story_alias",
 )  # fmt: skip
 QUERIES: dict[str, dict[str, Any]] = {

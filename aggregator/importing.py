@@ -21,7 +21,7 @@ from aggregator.model import Article, Feed, FeedState, PollStatus
 from aggregator.store import tidy
 from aggregator.text import clean
 
-BATCH = 200
+BATCH = 500
 IMPORTED = Feed(id="", urls=(), title="imported files", outlet="")
 
 

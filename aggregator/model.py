@@ -17,7 +17,6 @@ from enum import StrEnum
 from typing import Any, NewType
 
 ArticleId = NewType("ArticleId", int)
-StoryId = NewType("StoryId", int)
 ClauseId = NewType("ClauseId", str)
 
 # --- feeds ------------------------------------------------------------------------------------------------------
@@ -197,26 +196,6 @@ class Arrival(StrEnum):
     NEW = "new"
     REVISED = "revised"
     UNCHANGED = "unchanged"
-
-
-@dataclass(frozen=True, slots=True)
-class Reprint:
-    """`of` is the original; `similarity` the share of the shorter text found in the longer, 0 to 1."""
-
-    of: ArticleId
-    similarity: float
-    provenance: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Story:
-    """The articles on one event; ids stay stable when articles are added."""
-
-    id: StoryId
-    headline: str
-    first_seen: datetime
-    last_seen: datetime
-    articles: tuple[ArticleId, ...] = ()
 
 
 # --- clause tags ------------------------------------------------------------------------------------------------

@@ -40,7 +40,7 @@ from aggregator.model import (
     Tags,
     Validators,
 )
-from aggregator.store import articles, feeds, known, tags
+from aggregator.store import articles, feeds, known, tags, unrelated
 from aggregator.store.archive import Archive
 from aggregator.tag_review import judged
 
@@ -52,6 +52,9 @@ TEXTS = 200
 
 FEW, AHEAD = 32, 160
 """Feeds asked for and not yet stored, where they bring much and where they bring little: it waits in memory."""
+
+MANY = 50_000
+"""Articles that wait for being compared at the most, while more keep coming."""
 
 SOON = 0.2
 """Seconds that what has come waits for what comes next, to be stored with it."""
@@ -118,12 +121,48 @@ def poll(
         for feed in turn.interleaved(which):
             yield pool.submit(ask, feed, states.get(feed.id) or FeedState(feed.id), parts, force=force)
 
+    storing = _Storing(parts, store)
     pool = ThreadPoolExecutor(max_workers=parts.workers, thread_name_prefix="fetch")
     try:
         for group in _as_completed(asking(pool), parts):
-            yield from (store or take_in)(_undisturbed(group, parts), parts)
+            yield from storing(_undisturbed(group, parts))
+        yield from storing.rest()
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+class _Storing:
+    """`take_in` for one group after the other. While full ones come, what they bring is only stored, and compared with
+    all others afterwards, in the order of time: news that come between others of the same hours cost several times as
+    much. Reports wait for that, since they count reprints. `store`, where given, does all itself.
+    """
+
+    def __init__(self, parts: Parts, store: Storing | None) -> None:
+        self._parts, self._store = parts, store
+        self._held: list[Taken] = []
+        with parts.archive.reading() as connection:
+            self._waiting = unrelated.are_there(connection)  # left by a poll that was cut short
+
+    def __call__(self, group: Sequence[Brought]) -> list[PollReport]:
+        """The reports of what is stored and compared by now."""
+        full = _is_full(group)
+        if self._store or not (full or self._waiting):
+            return (self._store or take_in)(group, self._parts)
+        self._held += _filed(group, self._parts, later=True)
+        self._waiting = True
+        stored = sum(len(taken.stored) for taken in self._held)
+        return [] if full and stored < MANY else self.rest()
+
+    def rest(self) -> list[PollReport]:
+        """The other reports, after comparing what waits."""
+        held, self._held = self._held, []
+        if not self._waiting or self._parts.stopped():
+            return [taken.report for taken in held]
+        from aggregator.relate import catch_up
+
+        reprints = catch_up(self._parts.archive, self._parts.clock(), self._parts.stopped)
+        self._waiting = False
+        return [replace(one.report, reprints=len(reprints.intersection(one.stored))) for one in held]
 
 
 @dataclass
@@ -320,6 +359,14 @@ def _article(entry: Entry, feed: Feed) -> Article:
     return replace(article, guid=identity.guid_key(article.guid), url=identity.canonical_url(article.link))
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What became of one feed's articles: the report, and the ids of those stored."""
+
+    report: PollReport
+    stored: frozenset[int]
+
+
 def take_in(group: Sequence[Brought], parts: Parts) -> list[PollReport]:
     """Store what a group of feeds brought, and their new states, in one transaction.
 
@@ -327,27 +374,36 @@ def take_in(group: Sequence[Brought], parts: Parts) -> list[PollReport]:
     old, so it is asked again. Where a group as a whole cannot be filed, each feed gets a transaction of its own, so
     that one whose texts make a later step fail holds up no other.
     """
+    return [taken.report for taken in _filed(group, parts, later=False)]
+
+
+def _filed(group: Sequence[Brought], parts: Parts, *, later: bool) -> list[Taken]:
+    """As `take_in`; `later` leaves it to others to compare what is new."""
     try:
-        return _take_in(group, parts)
+        return _filed_at_once(group, parts, later=later)
     except (OperationalError, AggregatorError):
         raise  # the archive's trouble, and not a feed's
     except Exception as error:
         if len(group) > 1:
-            return [report for brought in group for report in take_in([brought], parts)]
+            return [taken for brought in group for taken in _filed([brought], parts, later=later)]
         if not group[0].articles:
             raise
         why = FeedError(f"could not be filed: {type(error).__name__}: {error}", "defect")
-        return _take_in([replace(group[0], outcome=turn.failure(why), articles=(), pages={})], parts)
+        failed = replace(group[0], outcome=turn.failure(why), articles=(), pages={})
+        return _filed_at_once([failed], parts, later=later)
 
 
-def _take_in(group: Sequence[Brought], parts: Parts) -> list[PollReport]:
+def _filed_at_once(group: Sequence[Brought], parts: Parts, *, later: bool) -> list[Taken]:
     now = parts.clock()
     with parts.archive.writing() as connection:
-        filing, taken = _admitted(connection, now, group)
-        reprints = filing.file(parts.tag)
-        reported = [_reported(brought, admitted, reprints) for brought, admitted in taken]
+        filing, admitted = _admitted(connection, now, group)
+        reprints = filing.file(parts.tag, later=later)
+        reported = [_reported(brought, what, reprints) for brought, what in admitted]
         _remember(connection, reported, now)
-    return [report for _brought, report in reported]
+    return [
+        Taken(report, frozenset(one.id for one in what.stored) if isinstance(what, Admitted) else frozenset())
+        for (_brought, report), (_, what) in zip(reported, admitted, strict=True)
+    ]
 
 
 def _admitted(
@@ -471,19 +527,21 @@ class Filing:
             found = tag(article)
             yield article.id, judged(found, said[article.id], old.get(article.id)) if article.id in said else found
 
-    def file(self, tag: Tagging) -> frozenset[int]:
-        """Index, tag and relate everything admitted; the ids of those that turned out to be reprints."""
+    def file(self, tag: Tagging, *, later: bool = False) -> frozenset[int]:
+        """Index, tag and relate everything admitted, or note that it is to be related `later`; the ids of those that
+        turned out to be reprints.
+        """
         stored = tuple(self.fresh.values())
         if not stored:
             return frozenset()
-        from aggregator.relate import BATCH, relate  # numpy and all of dedup: a poll that brings nothing needs neither
-
         self.texts.write(self.connection)
         tags.put(self.connection, self._tagged(stored, tag))
-        reprints: set[int] = set()
-        for start in range(0, len(stored), BATCH):
-            reprints |= relate(self.connection, stored[start : start + BATCH], self.now)
-        return frozenset(reprints)
+        if later:
+            unrelated.put(self.connection, [one.id for one in stored])
+            return frozenset()
+        from aggregator.relate import relate  # numpy and all of dedup: a poll that brings nothing needs neither
+
+        return relate(self.connection, stored, self.now)
 
 
 def names_of(feed: str, arrived: Sequence[Article]) -> known.Names:

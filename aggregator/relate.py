@@ -27,13 +27,16 @@ from aggregator.dedup import groups, nearby, reprint, story
 from aggregator.dedup.nearby import Places
 from aggregator.dedup.reprint import Fingerprint, Likeness
 from aggregator.dedup.story import Face
+from aggregator.errors import AggregatorError
 from aggregator.model import Article
-from aggregator.store import articles, relations, rows, stories
+from aggregator.store import articles, links, relations, rows, stories, unrelated
+from aggregator.store.archive import Archive
 from aggregator.store.relations import Pair, Trace
 
 Kept = TypeVar("Kept")
-BATCH = 100
-"""Articles related at a time."""
+One = TypeVar("One")
+LINKED, SETTLED = 250, 500
+"""Articles linked and articles placed at a time: what is read of their neighbourhoods is held for all of them."""
 FLOOR = groups.JOINS
 """Scores below are not noted: alone they join nothing."""
 SAME_TEXT, SAID = 6.0, 12.0
@@ -46,30 +49,66 @@ AHEAD = timedelta(hours=24)
 
 
 def relate(connection: sa.Connection, stored: Sequence[Article], now: datetime) -> frozenset[int]:
-    """Relate new and revised articles to all others, in the transaction that stores them; those that are reprints."""
-    fresh = _traces(stored, now)
-    torn = link(connection, fresh, {article.id: article.text for article in stored})
-    settle(connection, [one.id for one in fresh], torn)
-    placed = relations.placed(connection, [one.id for one in fresh])
+    """Relate new and revised articles to all others, in the transaction that stores them; those that are reprints.
+
+    In the order of time, so that what is looked up together lies together, whatever feeds they came from.
+    """
+    for some in _batches(sorted(stored, key=lambda one: _when(one, now)), SETTLED):
+        torn: set[int] = set()
+        for part in _batches(some, LINKED):
+            torn |= link(connection, _traces(part, now), {one.id: one.text for one in part})
+        settle(connection, [one.id for one in some], torn)
+    placed = relations.placed(connection, [one.id for one in stored])
     return frozenset(identity for identity, (_, original) in placed.items() if original is not None)
+
+
+def catch_up(archive: Archive, now: datetime, stopped: Callable[[], bool] = lambda: False) -> frozenset[int]:
+    """Relate what was stored without it, in the order of time, a transaction for each part; those that are reprints.
+
+    Of a part that cannot be related only the articles that are to blame are left out; `archive check` counts them.
+    What is not reached when `stopped` says so waits for the next time.
+    """
+    with archive.reading() as connection:
+        waiting = unrelated.in_time(connection)
+    reprints: frozenset[int] = frozenset()
+    for some in _batches(waiting, SETTLED):
+        if not stopped():
+            reprints |= _caught_up(archive, some, now)
+    return reprints
+
+
+def _caught_up(archive: Archive, ids: Sequence[int], now: datetime) -> frozenset[int]:
+    try:
+        with archive.writing() as connection:
+            return relate(connection, unrelated.take(connection, ids), now)
+    except (sa.exc.OperationalError, AggregatorError):
+        raise  # the archive's trouble, and not an article's
+    except Exception:  # noqa: BLE001 - whatever is the matter with one text, the others are related
+        if len(ids) > 1:
+            half = len(ids) // 2
+            return _caught_up(archive, ids[:half], now) | _caught_up(archive, ids[half:], now)
+    with archive.writing() as connection:
+        unrelated.take(connection, ids)
+    return frozenset()
 
 
 def recalculate(connection: sa.Connection, now: datetime | None = None) -> None:
     """Derive every link and place again from the articles; stories keep their ids, analysts' words hold."""
     relations.clear(connection)
+    unrelated.clear(connection)
     ids = []
-    for batch in _batches(articles.every(connection)):
+    for batch in _batches(articles.every(connection), LINKED):
         seen = now or max(article.first_seen for article in batch if article.first_seen)
         link(connection, _traces(batch, seen), {one.id: one.text for one in batch})
         ids += [article.id for article in batch]
     relations.link_by_word(connection, SAID)
-    for start in range(0, len(ids), BATCH):
-        settle(connection, ids[start : start + BATCH])
+    for some in _batches(ids, SETTLED):
+        settle(connection, some)
 
 
-def _batches(every: Iterable[Article]) -> Iterator[list[Article]]:
+def _batches(every: Iterable[One], size: int) -> Iterator[list[One]]:
     source = iter(every)
-    while batch := list(islice(source, BATCH)):
+    while batch := list(islice(source, size)):
         yield batch
 
 
@@ -237,7 +276,7 @@ def settle(connection: sa.Connection, ids: Collection[int], torn: Collection[int
     torn = sorted(set(torn) - relations.in_crowded_stories(connection, torn))[-most:]
     ids = {*ids, *torn}
     revised = relations.reprinting(connection, ids)
-    original, likenesses = _originals(connection, {*ids, *revised})
+    original = _originals(connection, {*ids, *revised})
     before = relations.placed(connection, original)
     changed = {*ids, *(one for one, of in original.items() if before.get(one, relations.NOWHERE)[1] != of)}
     known = {before[one][0] for one in changed & before.keys()}
@@ -249,10 +288,9 @@ def settle(connection: sa.Connection, ids: Collection[int], torn: Collection[int
         relations.MOST_LINKS + relations.LINKS * len(ids),
     )
     done = _followed(connection, linkage, wanted, known)
-    share = {pair: likeness.share for pair, likeness in (notes.likenesses | likenesses).items()}
     clusters = linkage.clusters(done)
     members = {one for cluster in clusters for one in cluster}
-    stories.place(connection, clusters, notes.originals_of(members) | original, share, notes.scores, ids)
+    stories.place(connection, clusters, notes.originals_of(members) | original, notes.scores, ids)
 
 
 def _followed(
@@ -286,14 +324,14 @@ def _looked_at(
     return near, kept
 
 
-def _originals(connection: sa.Connection, ids: Collection[int]) -> tuple[dict[int, int | None], dict[Pair, Likeness]]:
-    """The originals of these articles and of all that are linked with them as copies, and these links."""
+def _originals(connection: sa.Connection, ids: Collection[int]) -> dict[int, int | None]:
+    """The originals of these articles and of all that are linked with them as copies."""
     likenesses = relations.copies_around(connection, ids)
     concerned = {member for pair in likenesses for member in pair}
     copies = relations.copies(connection, concerned)
     linked = {pair: likeness for pair, likeness in likenesses.items() if pair[0] in copies and pair[1] in copies}
     words = relations.verdicts(connection, concerned)
-    return dict.fromkeys(ids) | groups.originals(copies, linked, words[NOT_A_REPRINT]), likenesses
+    return dict.fromkeys(ids) | groups.originals(copies, linked, words[NOT_A_REPRINT])
 
 
 class _Notes:
@@ -305,20 +343,14 @@ class _Notes:
         self._kept = kept
         self._has_words = relations.has_verdicts(connection)
         self.scores: dict[int, dict[int, int]] = {}
-        self.likenesses: dict[Pair, Likeness] = {}
 
     def of(self, ids: Collection[int]) -> groups.Noted:
-        """Scores, reprints within a story's days (linked as both, with one original), and what analysts said."""
-        scores, always = relations.scores_of(self._connection, ids)
-        likenesses = relations.likenesses_of(
-            self._connection, {one for pair in always for one in pair}.intersection(ids)
-        )
+        """Scores, reprints within a story's days (linked in any case, with one original), and what analysts said."""
+        scores, always = links.of(self._connection, ids)
         words = relations.verdicts(self._connection, ids) if self._has_words else _SILENCE
         self.scores |= scores
-        self.likenesses |= likenesses
-        linked = likenesses.keys() & always
-        original = self.originals_of({one for pair in linked for one in pair})
-        copies = {(a, b) for a, b in linked if (original[a] or a) == (original[b] or b)}
+        original = self.originals_of({one for pair in always for one in pair})
+        copies = {(a, b) for a, b in always if (original[a] or a) == (original[b] or b)}
         together = {*words[ONE_STORY], *copies, *self._kept} - words[TWO_STORIES]
         return groups.Noted(scores, together, words[TWO_STORIES])
 

@@ -14,6 +14,7 @@ import pytest
 
 from tests.chaos import ROUNDS, START, TIMEOUT
 
+pytestmark = pytest.mark.databases("sqlite")  # what the network does is the same to any archive
 ROOT = Path(__file__).resolve().parent.parent
 WORLD = {
     "names": {

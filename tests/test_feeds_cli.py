@@ -122,7 +122,7 @@ def test_checking(house):
     """Every feed is asked, nothing is stored; the status tells whether one fails."""
     house("add", f"{house.base}/feed.xml", "--id", "good")
     [row] = house.rows("check")
-    assert (row["entries"], row["error"]) == (1, None)
+    assert (row["entries"], row["error"], row["known"]) == (1, None, None)
     assert house.archive.startswith("postgresql:") or not Path(house.archive).exists()
     house("add", f"{house.base}/404", "--id", "bad", "--unchecked")
     rows = house.rows("check", status=1)

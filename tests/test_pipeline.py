@@ -27,7 +27,7 @@ from aggregator.model import (
     Validators,
 )
 from aggregator.parse import parse_feed
-from aggregator.store import articles, feeds, tags
+from aggregator.store import articles, feeds, maintenance, stories, tags, unrelated
 from aggregator.store.archive import Archive
 from aggregator.store.schema import article as table
 
@@ -275,3 +275,87 @@ def test_a_verdict_outlives_a_revision(room: Newsroom, archive: Archive) -> None
         found = tags.of(connection, [one.id for one in stored(archive)])
     assert {identity: len(one.clauses) for identity, one in found.items()}.get(first.id, 0) == 0
     assert sum(len(one.clauses) for one in found.values()) == 1
+
+
+# --- many at once -----------------------------------------------------------------------------------------------
+
+COPIED = (
+    "<p>两国代表团周三在港口城市青石举行第三轮会谈，讨论煤矿瓦斯的监测办法。</p>"
+    "<p>会谈持续了六个小时，双方交换了各自的排放清单，并同意在明年春天以前核对数据。</p>"
+    "<p>代表团团长韩立本说，清单的差别主要来自统计口径，而不是来自测量本身，专家组会先统一口径。</p>"
+    "<p>会后发表的新闻稿没有提到资金问题，只说下一轮会谈将在秋天举行，地点另行通知。</p>"
+)
+
+
+def full(room: Newsroom, monkeypatch: pytest.MonkeyPatch, number: int = 6) -> list[Feed]:
+    """Feeds that bring one text under two titles each, of which two fill a transaction."""
+    monkeypatch.setattr(pipeline, "TEXTS", 3)
+    which = [feed(f"f{at}") for at in range(number)]
+    for at, one in enumerate(which):
+        room.answers[one.id] = document((f"{at}a", f"甲{at}", COPIED), (f"{at}b", f"乙{at}", COPIED))
+    return which
+
+
+def waiting(archive: Archive) -> list[int]:
+    """The articles that were not compared yet."""
+    with archive.reading() as connection:
+        return unrelated.in_time(connection)
+
+
+def voices(archive: Archive) -> list[tuple[int, int]]:
+    """Of each story the articles and the copies among them."""
+    with archive.reading() as connection:
+        return [(len(one.articles), one.copies) for one in stories.listed(connection)]
+
+
+def test_what_many_feeds_bring_is_compared_when_all_is_there(
+    room: Newsroom, archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Full groups are stored first and compared afterwards; the reports count the reprints all the same."""
+    related: list[int] = []
+    real = relate.relate
+    monkeypatch.setattr(relate, "relate", lambda c, some, now: related.append(len(some)) or real(c, some, now))
+    reports = room.poll(*full(room, monkeypatch))
+    assert related == [12]
+    assert sum(report.new for report in reports.values()) == 12
+    assert sum(report.reprints for report in reports.values()) == 11
+    assert (waiting(archive), voices(archive)) == ([], [(12, 11)])
+
+
+def test_a_poll_cut_short_is_made_good_by_the_next(
+    room: Newsroom, archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was stored and not compared, as after a kill, is compared by the next poll, though that brings nothing."""
+    which = full(room, monkeypatch)
+    parts = room.parts
+
+    def stopped() -> bool:
+        return bool(waiting(archive))
+
+    room.parts = replace(parts, stopped=stopped)
+    room.poll(*which)
+    assert waiting(archive)
+    room.parts = parts
+    room.poll(*which)
+    assert waiting(archive) == []
+    assert voices(archive) == [(len(stored(archive)), len(stored(archive)) - 1)]
+
+
+def test_a_text_that_cannot_be_compared_holds_up_no_other(
+    room: Newsroom, archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others are compared; that one counts as never compared, and nothing waits for ever."""
+    real = relate.relate
+
+    def refusing(connection: sa.Connection, some: list[Article], now: datetime) -> frozenset[int]:
+        if any(article.title == "乙2" for article in some):
+            raise ValueError("a defect")
+        return real(connection, some, now)
+
+    monkeypatch.setattr(relate, "relate", refusing)
+    reports = room.poll(*full(room, monkeypatch))
+    assert {report.status for report in reports.values()} == {PollStatus.OK}
+    assert (waiting(archive), voices(archive)) == ([], [(11, 10)])
+    assert maintenance.check(archive, lambda _line: None) == [
+        "stories: 1 articles were never compared with the others; `aggregator archive check --repair` rebuilds them"
+    ]

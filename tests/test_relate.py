@@ -15,6 +15,7 @@ from aggregator.dedup.identity import key_of
 from aggregator.model import Article
 from aggregator.relate import merge, not_a_reprint, recalculate, relate, split
 from aggregator.store import articles, relations, schema, stories
+from aggregator.store import links as story_links
 from aggregator.store.archive import Archive
 
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
@@ -290,7 +291,7 @@ def links_of(archive, ids):
     """The story links by the names of articles, and under how many keys they meet."""
     names = {identity: name for name, identity in ids.items()}
     with archive.reading() as connection:
-        rows = connection.execute(sa.select(schema.story_link)).fetchall()
+        rows = list(story_links.every(connection))
     return {(frozenset((names[a], names[b])), score, keys) for a, b, score, keys in rows}
 
 
@@ -371,7 +372,7 @@ def test_a_phrase_of_many_texts_is_no_reason_to_compare(archive, monkeypatch):
 
 def test_what_is_forgotten_leaves_no_half_of_a_link(archive, monkeypatch):
     """However many links articles have, all go with them, from either side."""
-    monkeypatch.setattr(relations, "MOST_PAIRS", 2)
+    monkeypatch.setattr(story_links, "MOST", 2)
     ids = store(
         archive,
         {str(number): article(f"青石会谈第{number}报", TALKS, number / 4, f"社{number}") for number in range(6)},
@@ -379,7 +380,7 @@ def test_what_is_forgotten_leaves_no_half_of_a_link(archive, monkeypatch):
     with archive.writing() as connection:
         gone = [ids["0"], ids["1"], ids["2"]]
         relations.forget(connection, list(relations.traces(connection, gone).values()))
-        links = connection.execute(sa.select(schema.story_link.c.a, schema.story_link.c.b)).fetchall()
+        links = [(a, b) for a, b, *_ in story_links.every(connection)]
     assert {a for a, _ in links} == {b for _, b in links} == {ids["3"], ids["4"], ids["5"]}
 
 

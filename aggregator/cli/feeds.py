@@ -84,8 +84,11 @@ def _checked(
             continue
         seen = polite.window([entry.published for entry in document.entries], at)
         outcome = turn.Outcome(PollStatus.OK, url=url, ttl=document.ttl, window=seen)
-        known = PollReport(feed.id, PollStatus.OK, unchanged=len(document.entries))
-        return row(feed, turn.after(feed, before, outcome, known, at), at) | {"entries": seen.entries, "error": None}
+        report = PollReport(feed.id, PollStatus.OK, unchanged=len(document.entries))
+        after = turn.after(feed, before, outcome, report, at)
+        # Nothing is compared here: how much was known is what the last poll said.
+        asked = {"entries": seen.entries, "error": None, "known": before.extra.get("known")}
+        return row(feed, after, at) | asked
     outcome = turn.failure(turn.telling(errors))
     after = turn.after(feed, before, outcome, PollReport(feed.id, outcome.status), at)
     return row(feed, after, at) | {"entries": None, "error": outcome.error}

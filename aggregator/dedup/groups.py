@@ -222,14 +222,20 @@ class Linkage:
         What an unread article is one story with in any case can only make its average less, so that no more of the
         neighbours are read than could be the closest.
         """
-        apart, of, room = self._apart.get(one, ()), self._of, self._room()
-        offers = [
-            (more / len(of[other]) if other in of else float(more), -other)
-            for other, more in self._near[one].items()
-            if other not in apart and (other in of or (room and other not in self._where))
-        ]
-        more, other = max(offers, default=(0.0, 0))
-        return -other if more > _ENOUGH * len(of[one]) else None
+        of, where, most = self._of, self._where, len(self._of[one])
+        enough, best = _ENOUGH * most, (0.0, 0)
+        near, apart = self._near[one], self._apart.get(one, ())
+        for other in [other for other, more in near.items() if more > enough]:  # most say too little for any size
+            if other in of:
+                offer = (near[other] / len(of[other]), -other)
+            elif other not in where and self._room():
+                offer = (float(near[other]), -other)
+            else:
+                continue
+            if offer > best and other not in apart:
+                best = offer
+        more, other = best
+        return -other if more > enough else None
 
     def _unknown(self, one: int) -> list[int]:
         """Unread neighbours that may join it, the closest first."""
@@ -267,13 +273,13 @@ class Linkage:
         for one in fresh:
             where[one] = one
             self._of[one] = [one]
-            mine = near[one]
-            for other, score in noted.scores.get(one, {}).items():
-                if (root := where.get(other)) is None:
-                    mine[other] = score - _STRANGERS
-                    self._links += 1
-                else:
-                    mine[root] = near[root][one] = mine.get(root, 0) + score - _STRANGERS
+            scores, mine = noted.scores.get(one, {}), near[one]
+            unread = {other: score - _STRANGERS for other, score in scores.items() if other not in where}
+            mine |= unread
+            self._links += len(unread)
+            for other in where.keys() & scores.keys():
+                root = where[other]
+                mine[root] = near[root][one] = mine.get(root, 0) + scores[other] - _STRANGERS
         for a, b in noted.apart:
             one, other = self._where.get(a, a), self._where.get(b, b)
             self._apart[one].add(other)
@@ -284,18 +290,19 @@ class Linkage:
 
     def _merge(self, one: int, other: int) -> None:
         """Into `one`, the smaller; what was noted of the other's neighbours is added up."""
-        for member in self._of[other]:
-            self._where[member] = one
-        self._of[one] += self._of.pop(other)
-        mine = self._near[one]
+        of, near = self._of, self._near
+        self._where.update(dict.fromkeys(of[other], one))
+        of[one] += of.pop(other)
+        mine = near[one]
         mine.pop(other, None)
-        for third, more in self._near.pop(other, {}).items():
-            if third == one:
-                continue
-            mine[third] = mine.get(third, 0) + more
-            if third in self._of:
-                self._near[third].pop(other, None)
-                self._near[third][one] = mine[third]
+        theirs = near.pop(other, {})
+        theirs.pop(one, None)
+        for third, more in theirs.items():
+            mine[third] = both = mine.get(third, 0) + more
+            if third in of:
+                its = near[third]
+                its.pop(other, None)
+                its[one] = both
         for third in self._apart.pop(other, set()):
             self._apart[third].discard(other)
             self._apart[third].add(one)

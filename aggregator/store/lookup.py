@@ -23,7 +23,7 @@ from aggregator.store.paging import Asked, Found, Hit
 from aggregator.store.plan import Look, Plan, compiled, looking
 from aggregator.store.ranking import CANDIDATES, Fts5
 
-SCHEMA = "0004"
+SCHEMA = "0005"
 """The migration whose tables this module reads; a test holds it against `schema.HEAD`."""
 NEAR = (128, 512)
 """Texts that are looked at, newest first, before the index is asked for every word with a character, which takes as

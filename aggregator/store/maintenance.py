@@ -9,7 +9,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from aggregator.errors import ArchiveError
-from aggregator.store import articles, search, transfer
+from aggregator.store import articles, links, search, transfer
 from aggregator.store import reindex as rebuilding
 from aggregator.store.archive import Archive, copy
 from aggregator.store.schema import article, place, story
@@ -71,10 +71,10 @@ _PLACES = {
     ),
     "{} articles were never compared with the others": (
         "SELECT count(*) FROM article WHERE id NOT IN (SELECT article_id FROM trace)"
+        " AND id NOT IN (SELECT article_id FROM unrelated)"
     ),
-    "{} links lead to an article that is not there": (
-        "SELECT count(*) FROM (SELECT a, b FROM reprint_link UNION ALL SELECT a, b FROM story_link) AS link"
-        " WHERE a NOT IN (SELECT id FROM article) OR b NOT IN (SELECT id FROM article)"
+    "{} links of reprints lead to an article that is not there": (
+        "SELECT count(*) FROM reprint_link WHERE a NOT IN (SELECT id FROM article) OR b NOT IN (SELECT id FROM article)"
     ),
 }
 """What must not be: a sentence, and the statement that counts it."""
@@ -82,6 +82,7 @@ _PLACES = {
 
 def _stories(connection: sa.Connection) -> list[str]:
     counts = {sentence: connection.scalar(sa.text(statement)) for sentence, statement in _PLACES.items()}
+    counts["{} links of stories lead to an article that is not there"] = links.leading_nowhere(connection)
     return [
         f"stories: {sentence.format(count)}; `aggregator archive check --repair` rebuilds them"
         for sentence, count in counts.items()

@@ -13,8 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import groupby, islice
-from operator import itemgetter
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -25,25 +24,23 @@ from aggregator.dedup.groups import Copy
 from aggregator.dedup.nearby import Places
 from aggregator.dedup.reprint import Fingerprint, Likeness
 from aggregator.dedup.story import Face
+from aggregator.store import links
 from aggregator.store.schema import (
     place,
     relation_verdict,
     reprint_key,
     reprint_link,
     story_key,
-    story_link,
+    story_links,
     trace,
 )
+from aggregator.store.statements import among, chunked, insert, parts, rows_of
 
 BUCKET = 48
 """Articles under one key of reprints. A key that many texts share is a common phrase or a bulletin's frame."""
-CHUNK = 4000
-"""Numbers in one IN list."""
 SPAN = 4 * 24 * 60
 """Minutes in a span of `story_key`, which keeps what is looked at together in few pages. Longer than a story's window."""
 TIE_BITS = 20
-ALWAYS = 99
-"""Stands for the keys that two articles share where their link does not hang on keys."""
 MOST_LINKED = 240
 """Articles of one neighbourhood that are looked at together; beyond it lies a topic and not a story."""
 NEIGHBOURS = 25
@@ -56,8 +53,6 @@ MOST_PAIRS = 10_000
 """Links read in one step around some articles, more than a hundred articles and their stories have. Of a text
 that thousands repeat every copy is linked with the same few: one step on from these lie the links of all, which take
 hundreds of megabytes and say nothing new."""
-_ONCE = {"compiled_cache": None}
-"""A statement with its numbers in it is never used again: SQLAlchemy must not keep five hundred of them."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Pair = tuple[int, int]
 
@@ -171,9 +166,8 @@ def put_traces(connection: sa.Connection, fresh: Sequence[Trace]) -> None:
 def forget(connection: sa.Connection, old: Collection[Trace]) -> None:
     """Take out everything that was derived from these texts, except places and what analysts said."""
     ids = [one.id for one in old]
-    for part in chunked(ids):
-        _unlink(connection, among(connection, "SELECT b, a FROM story_link", "a", part))
-    for table, column in ((reprint_link, "a"), (reprint_link, "b"), (story_link, "a"), (trace, "article_id")):
+    links.forget(connection, ids)
+    for table, column in ((reprint_link, "a"), (reprint_link, "b"), (trace, "article_id")):
         for part in chunked(ids):
             connection.execute(sa.delete(table).where(table.c[column].in_(part)))
     for one in old:
@@ -201,52 +195,26 @@ def _span(moment: int) -> int:
     return (moment >> TIE_BITS) // SPAN
 
 
-_LINKED = """
-WITH w(a, b) AS (VALUES {}) SELECT w.a, w.b, keys FROM w CROSS JOIN story_link
-WHERE story_link.a = w.a AND story_link.b = w.b AND keys < {}
-"""
-
-
 def take_back(connection: sa.Connection, parted: Mapping[Pair, int]) -> set[int]:
     """Of linked pairs that no longer meet under so many of their keys, forget those that meet under too few; gives
     the articles of one story that lost their link. What two stories lose between them parts nobody: none of their
     articles were joined by it, and now they would be less.
     """
-    torn: list[Pair] = []
-    left: list[dict[str, int]] = []
-    for part in _parts(sorted(parted)):
-        for a, b, keys in rows_of(connection, _LINKED.format(",".join(map(str, part)), ALWAYS)):
-            number = keys - parted[a, b]
-            if number < nearby.SHARED:
-                torn += ((a, b), (b, a))
-            else:
-                left += ({"one": a, "other": b, "left": number}, {"one": b, "other": a, "left": number})
-    if left:
-        connection.execute(sa.update(story_link).where(*_THIS).values(keys=sa.bindparam("left")), left)
-    _unlink(connection, torn)
-    at = placed(connection, {one for one, _ in torn})
-    return {one for one, other in torn if at.get(one, NOWHERE)[0] == at.get(other, NOWHERE)[0] is not None}
-
-
-_THIS = (story_link.c.a == sa.bindparam("one"), story_link.c.b == sa.bindparam("other"))
-
-
-def _unlink(connection: sa.Connection, torn: Iterable[Pair]) -> None:
-    """Take out story links from this side."""
-    rows = [{"one": a, "other": b} for a, b in torn]
-    if rows:
-        connection.execute(sa.delete(story_link).where(*_THIS), rows)
+    torn = links.loosen(connection, parted, nearby.SHARED)
+    at = placed(connection, {one for pair in torn for one in pair})
+    together = [pair for pair in torn if len({at.get(one, NOWHERE)[0] for one in pair}) == 1]
+    return {one for pair in together for one in pair if at.get(one, NOWHERE)[0] is not None}
 
 
 def put_keys(connection: sa.Connection, reprint_keys: Iterable[Pair], places: Places) -> None:
     """Enter articles under their keys: (key, article) of reprints, and those of stories. In the order of the index."""
-    _insert(connection, reprint_key, ("key", "article_id"), sorted(reprint_keys))
+    insert(connection, reprint_key, ("key", "article_id"), sorted(reprint_keys))
     mine = places.stand()
     spans = (mine.moments >> TIE_BITS) // SPAN
     order = np.lexsort((mine.moments, mine.keys, spans))
     columns = (spans, places.keys[mine.keys], mine.moments, mine.ids)
     rows = list(zip(*(column[order].tolist() for column in columns), strict=True))
-    _insert(connection, story_key, ("span", "key", "moment", "article_id"), rows)
+    insert(connection, story_key, ("span", "key", "moment", "article_id"), rows)
 
 
 def put_links(
@@ -254,10 +222,9 @@ def put_links(
 ) -> None:
     """Note what was judged of pairs (a < b), and under how many keys they meet: ALWAYS for those not in `keys`."""
     likenesses = [(a, b, like.share, like.of_longer) for (a, b), like in sorted(copies.items())]
-    _insert(connection, reprint_link, ("a", "b", "share", "of_longer"), likenesses)
-    judged = {pair: (round(score * groups.PARTS), keys.get(pair, ALWAYS)) for pair, score in scores.items()}
-    rows = [(*pair, *said) for (a, b), said in judged.items() for pair in ((a, b), (b, a))]
-    _insert(connection, story_link, ("a", "b", "score", "keys"), sorted(rows))
+    insert(connection, reprint_link, ("a", "b", "share", "of_longer"), likenesses)
+    judged = {pair: (round(score * groups.PARTS), keys.get(pair, links.ALWAYS)) for pair, score in scores.items()}
+    links.put(connection, judged)
 
 
 def copies_around(connection: sa.Connection, ids: Collection[int]) -> dict[Pair, Likeness]:
@@ -266,20 +233,19 @@ def copies_around(connection: sa.Connection, ids: Collection[int]) -> dict[Pair,
     return {pair: Likeness(*values) for pair, values in near.items()}
 
 
-def likenesses_of(connection: sa.Connection, ids: Collection[int]) -> dict[Pair, Likeness]:
-    """All reprint links of these articles."""
-    found = _with_one_of(connection, "SELECT a, b, share, of_longer FROM reprint_link", ids)
-    return {(a, b): Likeness(*values) for a, b, *values in found}
+_SHARES = """
+WITH w(a, b) AS (VALUES {}) SELECT w.a, w.b, share FROM w CROSS JOIN reprint_link
+WHERE reprint_link.a = w.a AND reprint_link.b = w.b
+"""
 
 
-def scores_of(connection: sa.Connection, ids: Collection[int]) -> tuple[dict[int, dict[int, int]], set[Pair]]:
-    """All story links of these articles: of each the others and what they score, in millionths. And those pairs that
-    do not hang on keys, as reprints.
-    """
-    query = "SELECT a, b, score, keys FROM story_link"
-    rows = sorted(_bounded(connection, query, "a", "b", ids, 2 * MOST_PAIRS))  # both sides of a link are one here
-    found = {a: dict(map(itemgetter(1, 2), mine)) for a, mine in groupby(rows, key=itemgetter(0))}
-    return found, {(a, b) if a < b else (b, a) for a, b, _, keys in rows if keys == ALWAYS}
+def shares(connection: sa.Connection, pairs: Iterable[Pair]) -> dict[Pair, float]:
+    """Of those of these pairs (a < b) that are linked as reprints, how much of the shorter text the longer one holds."""
+    found: dict[Pair, float] = {}
+    for part in parts(sorted(pairs)):
+        rows = rows_of(connection, _SHARES.format(",".join(map(str, part))))
+        found |= {(a, b): share for a, b, share in rows}
+    return found
 
 
 def _with_one_of(connection: sa.Connection, query: str, ids: Collection[int]) -> Iterator[Any]:
@@ -351,7 +317,7 @@ def link_by_word(connection: sa.Connection, score: float) -> None:
     """Note a story link for each pair that an analyst put together."""
     query = sa.select(relation_verdict.c.a, relation_verdict.c.b).where(relation_verdict.c.kind == "one story")
     pairs = [(a, b) for a, b in connection.execute(query).fetchall()]
-    _unlink(connection, [pair for a, b in pairs for pair in ((a, b), (b, a))])
+    links.take_out(connection, pairs)
     put_links(connection, {}, dict.fromkeys(pairs, score), {})
 
 
@@ -393,49 +359,5 @@ def put_places(connection: sa.Connection, rows: Sequence[Mapping[str, Any]]) -> 
 
 def clear(connection: sa.Connection) -> None:
     """Take out everything derived; what analysts said, the stories and their aliases stay."""
-    for table in (reprint_key, story_key, reprint_link, story_link, trace):
+    for table in (reprint_key, story_key, reprint_link, story_links, trace):
         connection.execute(sa.delete(table))
-
-
-def among(
-    connection: sa.Connection, selected: str, column: str, numbers: Iterable[int], ending: str = ""
-) -> Iterator[Any]:
-    """The rows of `selected` (`SELECT ... FROM ... [WHERE ...]`) of which the column holds one of these numbers."""
-    joint = "AND" if " WHERE " in selected else "WHERE"
-    for part in chunked(numbers):
-        yield from rows_of(
-            connection, f"{selected} {joint} {column} IN ({','.join(map(str, map(int, part)))}){ending}"
-        )
-
-
-def rows_of(connection: sa.Connection, statement: str) -> Sequence[Any]:
-    """The rows of a statement without parameters, as the driver gives them: SQLAlchemy's rows cost more than SQLite's."""
-    result = connection.exec_driver_sql(statement, execution_options=_ONCE)
-    assert result.cursor is not None  # noqa: S101 - a SELECT has one
-    rows: Sequence[Any] = result.cursor.fetchall()
-    result.close()
-    return rows
-
-
-def _insert(
-    connection: sa.Connection, table: sa.Table, columns: Sequence[str], rows: Sequence[tuple[float, ...]]
-) -> None:
-    """One statement for all rows in PostgreSQL; for SQLite, which then has nothing to read, one row after the other."""
-    opening = f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES"
-    if rows and connection.dialect.name == "sqlite":
-        connection.exec_driver_sql(f"{opening} ({', '.join('?' * len(columns))})", list(rows))
-        return
-    for part in _parts(rows):
-        connection.exec_driver_sql(f"{opening} {','.join(map(str, part))}", execution_options=_ONCE)
-
-
-def _parts(rows: Sequence[tuple[float, ...]]) -> Iterator[Sequence[tuple[float, ...]]]:
-    for start in range(0, len(rows), CHUNK):
-        yield rows[start : start + CHUNK]
-
-
-def chunked(numbers: Iterable[int]) -> Iterator[list[int]]:
-    """The distinct numbers in ascending order, `CHUNK` at a time."""
-    every = sorted(set(numbers))
-    for start in range(0, len(every), CHUNK):
-        yield every[start : start + CHUNK]

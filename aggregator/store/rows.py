@@ -16,7 +16,8 @@ import sqlalchemy as sa
 
 from aggregator.dedup import nearby, story
 from aggregator.dedup.nearby import Entries, Numbers, Places
-from aggregator.store.relations import CHUNK, SPAN, TIE_BITS, rows_of
+from aggregator.store.relations import SPAN, TIE_BITS
+from aggregator.store.statements import parts, rows_of
 
 _CLOSE = 60 << TIE_BITS
 """Moments no further apart are looked up together."""
@@ -161,9 +162,8 @@ class _Look:
             "rows": rows.format(here=_HERE, most=nearby.BETWEEN),
         }
         texts: list[Any] = []
-        for start in range(0, len(places), CHUNK):
-            listed = ",".join(map(str, places[start : start + CHUNK]))
-            texts += rows_of(self._connection, _TEXTS.format(listed=listed, **said))
+        for part in parts(places):
+            texts += rows_of(self._connection, _TEXTS.format(listed=",".join(map(str, part)), **said))
         return _parsed([(number, text) for number, text in texts if text])
 
 

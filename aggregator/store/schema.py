@@ -16,7 +16,7 @@ from sqlalchemy.types import TypeDecorator
 
 from aggregator.errors import ArchiveError
 
-HEAD = "0004"
+HEAD = "0005"
 """The migration this program is written for; `archive` compares it without importing Alembic."""
 
 
@@ -412,17 +412,13 @@ reprint_link = sa.Table(
 )
 """Two articles (a < b) that are one text: the share of the shorter in the longer, and what that is of the longer."""
 
-story_link = sa.Table(
-    "story_link",
+story_links = sa.Table(
+    "story_links",
     metadata,
-    sa.Column("a", Big, primary_key=True, autoincrement=False),
-    sa.Column("b", Big, primary_key=True, autoincrement=False),
-    sa.Column("score", sa.Integer, nullable=False),
-    sa.Column("keys", sa.Integer, nullable=False),
-    sqlite_with_rowid=False,
+    sa.Column("article_id", Big, primary_key=True, autoincrement=False),
+    sa.Column("links", sa.LargeBinary, nullable=False),
 )
-"""Two articles that may be on one event, each from its own side: the log odds in millionths, and under how many keys they
-meet (99: in any case)."""
+"""With which others an article may be on one event, nine bytes each (`links.LINK`); a link stands with both."""
 
 place = sa.Table(
     "place",
@@ -456,6 +452,15 @@ story_alias = sa.Table(
     sa.Column("story_id", Big, nullable=False),
 )
 """Ids of stories that were merged into an older one."""
+
+unrelated = sa.Table(
+    "unrelated",
+    metadata,
+    sa.Column(
+        "article_id", Big, sa.ForeignKey("article.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    ),
+)
+"""Articles that wait for being compared with the others, reprints and stories."""
 
 relation_verdict = sa.Table(
     "relation_verdict",

@@ -11,8 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from aggregator.store import relations
-from aggregator.store.relations import Pair
+from aggregator.store import relations, statements
 from aggregator.store.schema import article, story_alias, trace
 from aggregator.store.schema import place as places
 from aggregator.store.schema import story as table
@@ -22,7 +21,6 @@ def place(
     connection: sa.Connection,
     clusters: Sequence[Collection[int]],
     original: Mapping[int, int | None],
-    share: Mapping[Pair, float],
     scores: Mapping[int, Mapping[int, int]],
     relinked: Collection[int] = (),
 ) -> None:
@@ -44,11 +42,10 @@ def place(
             _remember(connection, merged, story_id)
             merged_all |= merged
     _enter(connection, range(first + 1, last + 1))
-    rows: list[dict[str, Any]] = []
-    for member, of in original.items():
-        if before.get(member, relations.NOWHERE) != (story_of[member], of):
-            near = share.get((min(member, of), max(member, of))) if of is not None else None
-            rows.append({"article_id": member, "story_id": story_of[member], "reprint_of": of, "share": near})
+    moved = [
+        member for member, of in original.items() if before.get(member, relations.NOWHERE) != (story_of[member], of)
+    ]
+    rows = _rows(connection, moved, story_of, original)
     relations.put_places(connection, rows)
     changed = {row["story_id"] for row in rows} | {before.get(row["article_id"], relations.NOWHERE)[0] for row in rows}
     changed |= {story_of.get(one) for one in relinked}
@@ -59,6 +56,21 @@ def place(
         if story_id in described
     }
     _describe(connection, described, weight)
+
+
+def _rows(
+    connection: sa.Connection,
+    moved: Sequence[int],
+    story_of: Mapping[int, int | None],
+    original: Mapping[int, int | None],
+) -> list[dict[str, Any]]:
+    """What `put_places` takes of these articles."""
+    reprints = {(min(one, of), max(one, of)): one for one in moved if (of := original[one]) is not None}
+    share = {reprints[pair]: share for pair, share in relations.shares(connection, reprints).items()}
+    return [
+        {"article_id": one, "story_id": story_of[one], "reprint_of": original[one], "share": share.get(one)}
+        for one in moved
+    ]
 
 
 def _ids(
@@ -96,7 +108,7 @@ def _unseen(
     MOST_LINKED, of which only the latest are ever read, count as read.
     """
     seen = Counter(before.get(member, relations.NOWHERE)[0] for cluster in clusters for member in cluster)
-    sizes = relations.among(
+    sizes = statements.among(
         connection, "SELECT id, articles FROM story", "id", [one for one in seen if one is not None]
     )
     return {story_id: size - seen[story_id] for story_id, size in sizes if size <= relations.MOST_LINKED}
@@ -130,7 +142,7 @@ def _describe(connection: sa.Connection, changed: Collection[int], weight: Mappi
     counted = (
         "SELECT story_id, count(*), min(at), max(at) FROM place JOIN trace ON trace.article_id = place.article_id"
     )
-    rows_of_stories = relations.among(connection, counted, "story_id", changed, " GROUP BY story_id")
+    rows_of_stories = statements.among(connection, counted, "story_id", changed, " GROUP BY story_id")
     sizes: dict[int, tuple[int, int, int]] = {story_id: tuple(size) for story_id, *size in rows_of_stories}
     if empty := set(changed) - sizes.keys():
         connection.execute(sa.delete(table).where(table.c.id.in_(empty)))
@@ -157,7 +169,7 @@ def _describe(connection: sa.Connection, changed: Collection[int], weight: Mappi
 def _headed(connection: sa.Connection, ids: Collection[int]) -> set[int]:
     """Those of these stories that have a headline already."""
     query = "SELECT id FROM story WHERE headline <> ''"
-    return {identity for (identity,) in relations.among(connection, query, "id", ids)}
+    return {identity for (identity,) in statements.among(connection, query, "id", ids)}
 
 
 def _headlines(connection: sa.Connection, ids: Collection[int], weight: Mapping[int, int]) -> dict[int, str]:
@@ -167,13 +179,13 @@ def _headlines(connection: sa.Connection, ids: Collection[int], weight: Mapping[
     closest: dict[int, list[int]] = {}
     query = "SELECT story_id, place.article_id, at, reprint_of FROM place JOIN trace ON trace.article_id = place.article_id"
     rank: dict[int, tuple[bool, int, int]] = {}
-    for story_id, identity, at, of in relations.among(connection, query, "story_id", ids):
+    for story_id, identity, at, of in statements.among(connection, query, "story_id", ids):
         mine = (of is not None, -weight.get(identity, 0), at)
         if story_id not in rank or mine < rank[story_id]:
             rank[story_id], closest[story_id] = mine, []
         if mine == rank[story_id]:
             closest[story_id].append(identity)
-    titles = dict(relations.among(connection, "SELECT id, title FROM article", "id", chain(*closest.values())))
+    titles = dict(statements.among(connection, "SELECT id, title FROM article", "id", chain(*closest.values())))
     return {story_id: min(titles[one] for one in members) for story_id, members in closest.items()}
 
 
@@ -214,7 +226,7 @@ def listed(
 def told(connection: sa.Connection, ids: Sequence[int]) -> list[Listed]:
     """These stories, in this order."""
     rows: dict[int, Any] = {}
-    for part in relations.chunked(ids):
+    for part in statements.chunked(ids):
         rows |= {row.id: row for row in connection.execute(sa.select(table).where(table.c.id.in_(part)))}
     members: dict[int, list[tuple[int, str, int | None]]] = defaultdict(list)
     query = (
@@ -222,7 +234,7 @@ def told(connection: sa.Connection, ids: Sequence[int]) -> list[Listed]:
         .join(article, article.c.id == places.c.article_id)
         .join(trace, trace.c.article_id == article.c.id)
     )
-    for part in relations.chunked(ids):
+    for part in statements.chunked(ids):
         for story_id, identity, outlet, of, _at in connection.execute(
             query.where(places.c.story_id.in_(part)).order_by(trace.c.at, article.c.id)
         ):
