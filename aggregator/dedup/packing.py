@@ -39,31 +39,48 @@ def packed(every: Sequence[Hashes]) -> list[tuple[bytes, bytes]]:
 
 def unpacked(parts: Sequence[tuple[bytes, bytes]]) -> list[Hashes]:
     """The hashes of which `packed` gave these."""
-    sizes = [len(lower) // LOWER for _, lower in parts]
-    begins, uppers = bounds(sizes), bounds([len(upper) for upper, _ in parts])
-    bits = np.unpackbits(np.frombuffer(b"".join([upper for upper, _ in parts]), dtype=np.uint8))
-    found = np.empty((begins[-1], 4), dtype=np.uint8)
-    found[:, :LOWER] = np.frombuffer(b"".join([lower for _, lower in parts]), dtype=np.uint8).reshape(-1, LOWER)
-    found[:, LOWER] = np.flatnonzero(bits) - np.arange(begins[-1]) - np.repeat(8 * uppers[:-1] - begins[:-1], sizes)
-    hashes, ends = found.view("<u4").ravel(), begins.tolist()
-    return [hashes[start:end] for start, end in pairwise(ends)]
+    uppers, lowers = [upper for upper, _ in parts], [lower for _, lower in parts]
+    sizes = [len(lower) // LOWER for lower in lowers]
+    begins, starts = bounds(sizes), bounds(list(map(len, uppers)))
+    bits = np.unpackbits(np.frombuffer(b"".join(uppers), dtype=np.uint8)).view(np.bool_)
+    at = np.flatnonzero(bits)
+    at -= np.repeat(8 * starts[:-1] - begins[:-1], sizes)
+    at -= np.arange(len(at))
+    hashes = at.astype("<u4")
+    hashes <<= U32(8 * LOWER)
+    # Three bytes are read as the lower ones of four, of which the fourth is the next hash's: hence the byte at the end.
+    lower = np.ndarray(len(at), dtype="<u4", buffer=b"".join((*lowers, b"\0")), strides=(LOWER,))
+    hashes |= lower & U32((1 << 8 * LOWER) - 1)
+    return [hashes[start:end] for start, end in pairwise(begins.tolist())]
 
 
 class Remembered(Generic[Key, Value]):
-    """What was made of keys, for as many of the last ones as are asked again soon."""
+    """What was made of keys, for as many of the last ones as are asked again soon: half of them are those made or asked
+    for since the other half was full.
+    """
 
     def __init__(self, make: Callable[[Sequence[Key]], Iterable[Value]], most: int) -> None:
         self._make, self._most = make, most
-        self._known: dict[Key, Value] = {}
+        self._recent: dict[Key, Value] = {}
+        self._older: dict[Key, Value] = {}
 
     def of(self, keys: Sequence[Key]) -> list[Value]:
         """For each key what was made of it; all that are not known are made at once."""
-        known = self._known
-        found = {key: value for key in keys if (value := known.get(key)) is not None}
-        if fresh := [key for key in dict.fromkeys(keys) if key not in found]:
-            made = dict(zip(fresh, self._make(fresh), strict=True))
+        recent, older = self._recent, self._older
+        found: dict[Key, Value] = {}
+        fresh: dict[Key, None] = {}
+        for key in keys:
+            value = recent.get(key)
+            if value is None and (value := older.get(key)) is not None:
+                recent[key] = value
+            if value is None:
+                fresh[key] = None
+            else:
+                found[key] = value
+        if fresh:
+            made = dict(zip(fresh, self._make(list(fresh)), strict=True))
             found |= made
-            if len(known) + len(made) > self._most:
-                known.clear()
-            known |= made
+            recent |= made
+        if 2 * len(recent) > self._most:
+            self._recent, self._older = {}, recent
         return [found[key] for key in keys]
