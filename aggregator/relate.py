@@ -19,6 +19,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import chain, islice
+from operator import itemgetter
 from typing import Generic, TypeVar
 
 import sqlalchemy as sa
@@ -229,16 +230,14 @@ def _scores(
 ) -> dict[Pair, float]:
     """How much the two of each pair attract each other; pairs far apart in time or not above `FLOOR` are left out."""
     known = faces.of(pairs)
-    at = {one: face.when.timestamp() for one, face in known.items()}
+    at = {one: face.at for one, face in known.items()}
     within = story.WINDOW.total_seconds()
     near_in_time = {(a, b) for a, b in pairs if a in at and b in at and abs(at[a] - at[b]) <= within}
     found = {pair: SAME_TEXT for pair, likeness in copies.items() if pair in near_in_time and not likeness.excerpt}
-    likely = {
-        (a, b): score
-        for b, near in _by_second(near_in_time - found.keys()).items()
-        for a, score in zip(near, story.attractions(known[b], [known[a] for a in near], FLOOR), strict=True)
-        if score is not None and score > FLOOR
-    }
+    others = sorted(near_in_time - found.keys(), key=itemgetter(1))
+    place = {one: number for number, one in enumerate(known)}
+    scores = story.attractions(list(known.values()), [(place[b], place[a]) for a, b in others])
+    likely = {pair: score for pair, score in zip(others, scores, strict=True) if score is not None and score > FLOOR}
     return found | _less_conflicts(likely, known, prints)
 
 

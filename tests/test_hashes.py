@@ -72,8 +72,8 @@ def test_articles_that_come_together_are_kept_as_if_each_came_alone(articles):
     assert [one.packed() for one in faces] == [story.face(title, text, NOON).packed() for title, text in articles]
     for one, again in zip(prints_, reprint.unpacked_all([one.packed() for one in prints_]), strict=True):
         assert (one.sample.tolist(), one.keys, one.slots) == (again.sample.tolist(), again.keys, again.slots)
-    for one, again in zip(faces, story.unpacked_all([(one.packed(), NOON) for one in faces]), strict=True):
-        assert (one.terms.tolist(), one.marks.tolist()) == (again.terms.tolist(), again.marks.tolist())
+    for one, again in zip(faces, story.unpacked_all([(one.packed(), NOON.timestamp()) for one in faces]), strict=True):
+        assert (one.terms.tolist(), one.said.tolist()) == (again.terms.tolist(), again.said.tolist())
         assert (one.weightiest, one.norm, one.names) == (again.weightiest, again.norm, again.names)
 
 
@@ -82,9 +82,9 @@ def test_a_face_of_many_terms_is_kept_whole():
     title = "".join(chr(0x4E00 + at) for at in range(600))
     for one in story.faces([(title, "", NOON), ("", "中中" * 150, NOON), ("短", "短讯", NOON)]):
         again = story.unpacked(one.packed(), NOON)
-        assert (one.terms.tolist(), one.marks.tolist(), one.weightiest) == (
+        assert (one.terms.tolist(), one.said.tolist(), one.weightiest) == (
             again.terms.tolist(),
-            again.marks.tolist(),
+            again.said.tolist(),
             again.weightiest,
         )
 
@@ -93,8 +93,8 @@ def test_a_face_of_many_terms_is_kept_whole():
 def test_shared_hashes_are_those_of_both_sets(one, others):
     """Each shared hash is told with its places in both, also where two hashes end in the same bits."""
     mine, theirs = np.array(one, dtype=np.uint32), [np.array(other, dtype=np.uint32) for other in others]
-    within, who, at = shared(mine, theirs)
-    every = np.concatenate(theirs)
+    within, counts, at = shared(mine, theirs)
+    every, who = np.concatenate(theirs), np.repeat(np.arange(len(theirs)), counts)
     assert (every[within] == mine[at]).all() if len(within) else True
     for number, other in enumerate(others):
         assert sorted(mine[at[who == number]].tolist()) == sorted(set(one) & set(other))

@@ -26,10 +26,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-import numpy as np
-
 from aggregator.dedup import folding
-from aggregator.dedup.folding import U32
 from aggregator.dedup.prints import (
     HEADING,
     Fingerprint,
@@ -114,31 +111,23 @@ def _sampled_shares(one: Fingerprint, others: Sequence[Fingerprint]) -> list[flo
     """Estimates of the share of the shorter text in the longer, from the hashes that both samples must hold."""
     if not others or not len(one.sample):
         return [0.0] * len(others)
-    samples = [other.sample for other in others]
-    _, who, _ = shared(one.sample, samples)
-    hits = np.bincount(who, minlength=len(others))
-    shorter = np.array([_is_shorter(one, other) for other in others])
+    _, hits, _ = shared(one.sample, [other.sample for other in others])
+    return [_share(one, other, number) if number else 0.0 for other, number in zip(others, hits.tolist(), strict=True)]
+
+
+def _share(one: Fingerprint, other: Fingerprint, hits: int) -> float:
+    shorter, longer = (one, other) if _is_shorter(one, other) else (other, one)
     # What of the shorter one's sample the longer one's would hold too, if it stood there.
-    limits = np.array([_limit(other) for other in others], dtype=U32)
-    mine = np.searchsorted(one.sample, limits, side="right")
-    every = np.concatenate(samples)
-    sizes = np.array([len(sample) for sample in samples])
-    theirs = np.bincount(np.repeat(np.arange(len(others)), sizes), every <= _limit(one), len(others))
-    counts = np.where(shorter, mine, theirs)
-    shares: list[float] = (hits / np.maximum(counts, 1)).tolist()
-    return shares
+    wanted = len(shorter.sample)
+    if not longer.whole and len(longer.sample):
+        wanted = int(shorter.sample.searchsorted(longer.sample[-1], side="right"))
+    return hits / max(wanted, 1)
 
 
 def _is_shorter(one: Fingerprint, other: Fingerprint) -> bool:
     if one.length == other.length:
         return bool(one.sample.tolist() <= other.sample.tolist())
     return one.length < other.length
-
-
-def _limit(one: Fingerprint) -> np.uint32:
-    """Every small hash of the text up to this one is in the sample."""
-    limit: np.uint32 = U32(0xFFFFFFFF) if one.whole or not len(one.sample) else one.sample[-1]
-    return limit
 
 
 def _other_numbers(a: Fingerprint, b: Fingerprint, *, copy: bool) -> bool:

@@ -19,22 +19,25 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import pairwise
 
 import numpy as np
+import numpy.typing as npt
 
-from aggregator.dedup.faces import (
+from aggregator.dedup.face import (
     FINE,
     SHIFT,
     TELLING,
     Face,
-    face,
-    faces,
+    Said,
     is_current,
     rarities_of,
-    terms_of,
     unpacked,
     unpacked_all,
+    weights_of,
 )
+from aggregator.dedup.faces import face, faces, terms_of
+from aggregator.dedup.folding import Indexes
 from aggregator.dedup.names import catalogue
 from aggregator.dedup.shared import shared
 
@@ -45,6 +48,9 @@ __all__ = [
 
 WINDOW = timedelta(hours=84)
 """Articles further apart in time are never compared; a story moves on as articles join it."""
+_WITHIN = WINDOW.total_seconds()
+_BLOCK = 256
+"""Pairs that are compared at once: what is made of them on the way stays near the processor."""
 
 # --- two articles -----------------------------------------------------------------------------------------------
 
@@ -72,7 +78,7 @@ def attraction(a: Face, b: Face, *, conflict: int = 0) -> float | None:
 
     `conflict` counts the surroundings that hold other numbers in the two texts (`reprint.conflicts`).
     """
-    found = attractions(a, [b])[0]
+    found = attractions([a, b], [(0, 1)])[0]
     return found if found is None else found + conflicting(a, b, conflict)
 
 
@@ -81,54 +87,104 @@ def conflicting(a: Face, b: Face, conflict: int) -> float:
     return _WEIGHTS.conflict * min(conflict, 6) / 6 if a.han == b.han else 0.0
 
 
-def attractions(one: Face, others: Sequence[Face], least: float = -math.inf) -> list[float | None]:
-    """The attraction of one article to each of these, all at once; None where nothing is shared, and where it
-    certainly is not above `least`.
+def attractions(faces: Sequence[Face], pairs: Sequence[tuple[int, int]]) -> list[float | None]:
+    """The attraction of the two of each of these pairs of places among the faces, all at once; None where nothing is
+    shared. It takes less time where pairs with the same first face follow each other.
     """
-    found: list[float | None] = [None] * len(others)
-    near = [at for at, other in enumerate(others) if abs(one.when - other.when) <= WINDOW]
-    alike = [at for at in near if one.han == others[at].han]
-    for at in near:
-        if one.han != others[at].han:
-            found[at] = across(one, others[at])
-    if not alike or not len(one.terms):
+    found: list[float | None] = [None] * len(pairs)
+    if not pairs:
         return found
-    common, texts = _in_common(one, [others[at] for at in alike])
-    most = abs(_WEIGHTS.numbers) + abs(_WEIGHTS.title_numbers) + abs(_WEIGHTS.days)
-    for at, number, said in zip(alike, common, texts, strict=True):
-        if number and said + most > least:
-            found[at] = said + _figures(one, others[at])
+    columns, both = _Columns.of(faces), np.array(pairs, dtype=np.intp).T
+    near = np.abs(columns.at.take(both[0]) - columns.at.take(both[1])) <= _WITHIN
+    alike = columns.han.take(both[0]) == columns.han.take(both[1])
+    for at in np.flatnonzero(near & ~alike).tolist():
+        one, other = pairs[at]
+        found[at] = across(faces[one], faces[other])
+    wanted = np.flatnonzero(near & alike)
+    for start in range(0, len(wanted), _BLOCK):
+        block = wanted[start : start + _BLOCK]
+        for at, score in zip(block.tolist(), _attractions(faces, columns, both.take(block, axis=1)), strict=True):
+            found[at] = score
     return found
 
 
-def _in_common(one: Face, others: Sequence[Face]) -> tuple[list[int], list[float]]:
-    """For each of the others how many terms it shares, and what the shared terms are worth."""
-    w, size = _WEIGHTS, len(others)
-    within, who, at = shared(one.terms, [other.terms for other in others])
-    marks, mine = np.concatenate([other.marks for other in others])[within], one.marks[at]
-    rarities = rarities_of(one.terms[at])
-    product = np.bincount(who, (mine >> 1) * ((marks >> 1) / FINE**2), size)
-    my_title = np.bincount(who, rarities * (mine & 1), size) / (one.title_weight or 1.0)
-    titles = np.array([other.title_weight or 1.0 for other in others])
-    their_title = np.bincount(who, rarities * (marks & 1), size) / titles
-    norms = np.array([other.norm for other in others])
-    worth = w.bias + w.lead * product / (one.norm * norms) + w.title * (my_title + their_title) / 2
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """What a comparison asks of faces, of each in its place."""
+
+    at: npt.NDArray[np.float64]
+    han: npt.NDArray[np.bool_]
+    norm: npt.NDArray[np.float64]
+    title_weight: npt.NDArray[np.float64]
+    days: npt.NDArray[np.int64]
+    numbers: npt.NDArray[np.int64]
+    title_numbers: npt.NDArray[np.int64]
+
+    @classmethod
+    def of(cls, faces: Sequence[Face]) -> _Columns:
+        """Of all of these."""
+        return cls(
+            np.array([one.at for one in faces], dtype=np.float64),
+            np.array([one.han for one in faces]),
+            np.array([one.norm for one in faces]),
+            np.array([one.title_weight or 1.0 for one in faces]),
+            np.array([one.days for one in faces]),
+            np.array([len(one.numbers) for one in faces]),
+            np.array([len(one.title_numbers) for one in faces]),
+        )
+
+
+def _attractions(faces: Sequence[Face], columns: _Columns, both: Indexes) -> list[float | None]:
+    """The same for pairs of one script that are near in time: a row with the first of each, one with the second."""
+    counts, rarities, mine, theirs = _in_common(faces, both)
+    w, size = _WEIGHTS, both.shape[1]
+    who = np.repeat(np.arange(size), counts)
+    product = np.bincount(who, weights_of(mine, rarities) * (weights_of(theirs, rarities) / FINE**2), size)
+    norms, titles = columns.norm.take(both), columns.title_weight.take(both)
+    my_title = np.bincount(who, rarities * (mine & 1), size) / titles[0]
+    their_title = np.bincount(who, rarities * (theirs & 1), size) / titles[1]
+    worth = w.bias + w.lead * product / (norms[0] * norms[1]) + w.title * (my_title + their_title) / 2
     worth += w.title_least * np.minimum(my_title, their_title)
-    return np.bincount(who, minlength=size).tolist(), worth.tolist()
+    scores = (worth + _figures(faces, columns, both)).tolist()
+    return [score if count else None for score, count in zip(scores, counts.tolist(), strict=True)]
 
 
-def _figures(a: Face, b: Face) -> float:
+_Shared = tuple[Indexes, npt.NDArray[np.float64], Said, Said]
+"""Of pairs how many terms they share, how rare these are, one behind the other, and how often each is said in the first
+and in the second, as in `Face.said`.
+"""
+
+
+def _in_common(faces: Sequence[Face], both: Indexes) -> _Shared:
+    rows = []
+    ones, others = both
+    starts = [0, *(np.flatnonzero(ones[1:] != ones[:-1]) + 1).tolist(), len(ones)]
+    for start, end in pairwise(starts):
+        one, against = faces[ones[start]], [faces[at] for at in others[start:end].tolist()]
+        within, counts, at = shared(one.terms, [other.terms for other in against])
+        theirs = np.concatenate([other.said for other in against]).take(within)
+        rows.append((counts, one.terms.take(at), one.said.take(at), theirs))
+    counts, terms, mine, theirs = map(np.concatenate, zip(*rows, strict=True))
+    return counts, rarities_of(terms), mine, theirs
+
+
+def _figures(faces: Sequence[Face], columns: _Columns, both: Indexes) -> npt.NDArray[np.float64]:
     """What numbers, days and time are worth."""
     w = _WEIGHTS
-    numbers = len(a.numbers & b.numbers) / math.sqrt((len(a.numbers) + 1) * (len(b.numbers) + 1))
-    days = min(abs((a.when - b.when).total_seconds()) / 86400, 3.0)
-    same_days = float(bool(a.days & b.days)) * 2 - 1 if a.days and b.days else 0.0
-    agree = _agree(a.title_numbers, b.title_numbers)
-    return w.numbers * numbers + w.hours * days + w.title_numbers * agree + w.days * same_days
-
-
-def _agree(a: frozenset[int], b: frozenset[int]) -> float:
-    return (1.0 if a & b else -1.0) if a and b else 0.0
+    numbers, at, named = (column.take(both) for column in (columns.numbers, columns.at, columns.days))
+    pairs = list(zip(*both.tolist(), strict=True))
+    same = np.array([len(faces[one].numbers & faces[other].numbers) for one, other in pairs])
+    agree = np.zeros(len(pairs))
+    in_titles = columns.title_numbers.take(both)
+    for pair in np.flatnonzero(in_titles[0] * in_titles[1]).tolist():
+        one, other = pairs[pair]
+        agree[pair] = 1.0 if faces[one].title_numbers & faces[other].title_numbers else -1.0
+    days = np.minimum(np.abs(at[0] - at[1]) / 86400, 3.0)
+    same_days = np.where((named[0] & named[1]) != 0, 1.0, -1.0) * ((named[0] != 0) & (named[1] != 0))
+    worth: npt.NDArray[np.float64] = w.numbers * (same / np.sqrt((numbers[0] + 1) * (numbers[1] + 1))) + w.hours * days
+    worth += w.title_numbers * agree
+    worth += w.days * same_days
+    return worth
 
 
 def across(a: Face, b: Face) -> float | None:
@@ -141,6 +197,6 @@ def across(a: Face, b: Face) -> float | None:
     mass = sum(weights[name] ** 2 for name in shared)
     whole = math.sqrt(sum(weights[n] ** 2 for n in a.names) * sum(weights[n] ** 2 for n in b.names))
     numbers = len(a.numbers & b.numbers)
-    days = float(bool(a.days & b.days)) * 2 - 1 if a.days and b.days else 0.0
-    hours = abs((a.when - b.when).total_seconds()) / 3600
+    days = (1.0 if a.days & b.days else -1.0) if a.days and b.days else 0.0
+    hours = abs(a.at - b.at) / 3600
     return -4.2 + 5.0 * mass / whole + 0.06 * min(mass, 60) + 0.7 * min(numbers, 3) + 0.4 * days - 0.02 * hours

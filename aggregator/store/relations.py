@@ -121,7 +121,7 @@ def prints(connection: sa.Connection, ids: Iterable[int]) -> dict[int, Fingerpri
 def faces(connection: sa.Connection, ids: Iterable[int]) -> dict[int, Face]:
     """The faces of these articles; those without are left out."""
     rows = _kept(connection, "SELECT article_id, face, at FROM trace", ids, story.is_current)
-    found = story.unpacked_all([(bytes(face), instant(at)) for _, face, at in rows])
+    found = story.unpacked_all([(bytes(face), 60 * at) for _, face, at in rows])
     return {identity: one for (identity, *_), one in zip(rows, found, strict=True)}
 
 
