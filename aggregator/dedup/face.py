@@ -34,8 +34,6 @@ FITS = 1 << 8
 SHIFT = 14
 """How rare terms are is known by the upper bits of their hashes, less so many lower ones."""
 U64 = np.uint64
-_BLOCK = 256
-"""Faces that are read at once: what is made of them on the way stays near the processor."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Said = npt.NDArray[np.uint8] | npt.NDArray[np.uint32]
 
@@ -198,11 +196,7 @@ def unpacked_all(every: Sequence[tuple[bytes, float]]) -> list[Face]:
 def _read(every: Sequence[tuple[bytes, float]]) -> list[Face]:
     if any(data[0] & _WIDE for data, _ in every):
         return [_unpacked([one], wide=bool(one[0][0] & _WIDE))[0] for one in every]
-    return list(
-        chain.from_iterable(
-            _unpacked(every[start : start + _BLOCK], wide=False) for start in range(0, len(every), _BLOCK)
-        )
-    )
+    return _unpacked(every, wide=False)
 
 
 def _unpacked(every: Sequence[tuple[bytes, float]], *, wide: bool) -> list[Face]:

@@ -8,7 +8,7 @@ for each hash the bit whose place is its upper byte and the number of hashes bef
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -19,6 +19,8 @@ Key = TypeVar("Key")
 Value = TypeVar("Value")
 LOWER = 3
 """Bytes of a hash that are kept as they are."""
+_BLOCK = 256
+"""Values that are made at once: what is made of them on the way stays near the processor."""
 
 
 def packed(every: Sequence[Hashes]) -> list[tuple[bytes, bytes]]:
@@ -65,7 +67,7 @@ class Remembered(Generic[Key, Value]):
         self._older: dict[Key, Value] = {}
 
     def of(self, keys: Sequence[Key]) -> list[Value]:
-        """For each key what was made of it; all that are not known are made at once."""
+        """For each key what was made of it; those that are not known are made many at once."""
         recent, older = self._recent, self._older
         found: dict[Key, Value] = {}
         fresh: dict[Key, None] = {}
@@ -78,7 +80,9 @@ class Remembered(Generic[Key, Value]):
             else:
                 found[key] = value
         if fresh:
-            made = dict(zip(fresh, self._make(list(fresh)), strict=True))
+            every = list(fresh)
+            parts = (every[start : start + _BLOCK] for start in range(0, len(every), _BLOCK))
+            made = dict(zip(every, chain.from_iterable(map(self._make, parts)), strict=True))
             found |= made
             recent |= made
         if 2 * len(recent) > self._most:

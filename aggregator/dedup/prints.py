@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise
 from struct import Struct
@@ -57,16 +57,43 @@ class Fingerprint:
 
     han: bool
     length: int
-    keys: tuple[int, ...]
     sample: Hashes
     whole: bool
-    slots: frozenset[int]
-    places: frozenset[int]
+    noted: tuple[tuple[int, ...], frozenset[int], frozenset[int]] | None = None
+    """Keys, slots and places; read from `data` when one asks for them."""
     data: bytes = b""
+
+    @property
+    def keys(self) -> tuple[int, ...]:
+        """What copies are found under."""
+        return (self.noted or self._noted())[0]
+
+    @property
+    def slots(self) -> frozenset[int]:
+        """Numbers in their surroundings."""
+        return (self.noted or self._noted())[1]
+
+    @property
+    def places(self) -> frozenset[int]:
+        """The surroundings alone."""
+        return (self.noted or self._noted())[2]
+
+    def _noted(self) -> tuple[tuple[int, ...], frozenset[int], frozenset[int]]:
+        _, size, keys, _, upper, _ = _HEAD.unpack_from(self.data)
+        start = HEADING + upper + packing.LOWER * size
+        self.noted = _as_noted(
+            array("i", self.data[start : start + 4 * keys]), array("I", self.data[start + 4 * keys :])
+        )
+        return self.noted
 
     def packed(self) -> bytes:
         """About 600 bytes for a text of 1,000 characters."""
         return self.data
+
+
+def _as_noted(keys: Iterable[int], slots: Iterable[int]) -> tuple[tuple[int, ...], frozenset[int], frozenset[int]]:
+    """What a fingerprint holds of these keys and slots."""
+    return tuple(keys), frozenset(slots), frozenset([slot >> 16 for slot in slots])
 
 
 def _packed_all(prints: Sequence[Fingerprint]) -> list[bytes]:
@@ -95,27 +122,14 @@ def unpacked_all(every: Sequence[bytes]) -> list[Fingerprint]:
 
 def _read(every: Sequence[bytes]) -> list[Fingerprint]:
     heads = [_HEAD.unpack_from(data) for data in every]
-    samples, rests = [], []
-    for data, (_, size, keys, _, upper, _) in zip(every, heads, strict=True):
-        first = HEADING + upper
-        second = first + packing.LOWER * size
-        third = second + 4 * keys
-        samples.append((data[HEADING:first], data[first:second]))
-        rests.append((tuple(array("i", data[second:third])), frozenset(array("I", data[third:]))))
+    parts = []
+    for data, (_, size, _, _, upper, _) in zip(every, heads, strict=True):
+        cut = HEADING + upper
+        parts.append((data[HEADING:cut], data[cut : cut + packing.LOWER * size]))
+    rows = zip(every, heads, packing.unpacked(parts), strict=True)
     return [
-        Fingerprint(
-            bool(flags & 2),
-            flags >> 2,
-            keys,
-            sample,
-            bool(flags & 1),
-            slots,
-            frozenset([slot >> 16 for slot in slots]),
-            data,
-        )
-        for data, (flags, *_), sample, (keys, slots) in zip(
-            every, heads, packing.unpacked(samples), rests, strict=True
-        )
+        Fingerprint(bool(flags & 2), flags >> 2, sample, bool(flags & 1), None, data)
+        for data, (flags, *_), sample in rows
     ]
 
 
@@ -171,8 +185,7 @@ def _made(texts: Sequence[str]) -> list[Fingerprint]:
         lengths = (mine[:, 1] - mine[:, 0]).tolist()
         rest = zip(which, lengths, _samples_and_keys(codes, mine, han=script), slots, strict=True)
         for at, length, (sample, whole, keys), its in rest:
-            places = frozenset([slot >> 16 for slot in its])
-            made[at] = Fingerprint(script, length, keys, sample, whole, its, places)
+            made[at] = Fingerprint(script, length, sample, whole, _as_noted(keys, its))
     found = [made[at] for at in range(len(texts))]
     for one, data in zip(found, _packed_all(found), strict=True):
         one.data = data

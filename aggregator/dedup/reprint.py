@@ -142,9 +142,10 @@ def _other_numbers(a: Fingerprint, b: Fingerprint, *, copy: bool) -> bool:
 
 def conflicts(a: Fingerprint, b: Fingerprint) -> tuple[int, int]:
     """How many surroundings hold the same number in both texts, and how many hold different ones."""
-    common = len(a.places & b.places)
-    agree = len({slot >> 16 for slot in a.slots & b.slots}) if common else 0
-    return agree, common - agree
+    if a.places.isdisjoint(b.places):
+        return 0, 0
+    agree = len({slot >> 16 for slot in a.slots & b.slots})
+    return agree, len(a.places & b.places) - agree
 
 
 def compare(one: str, other: str) -> Likeness | None:
