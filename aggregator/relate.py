@@ -16,12 +16,14 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import chain, islice
 from operator import itemgetter
 from typing import Generic, TypeVar
 
+import numpy as np
 import sqlalchemy as sa
 
 from aggregator.dedup import groups, nearby, reprint, story
@@ -226,18 +228,26 @@ def _by_second(pairs: Iterable[Pair]) -> dict[int, list[int]]:
 
 
 def _scores(
-    pairs: Collection[Pair], copies: Mapping[Pair, Likeness], faces: _Known[Face], prints: _Known[Fingerprint]
+    pairs: AbstractSet[Pair], copies: Mapping[Pair, Likeness], faces: _Known[Face], prints: _Known[Fingerprint]
 ) -> dict[Pair, float]:
     """How much the two of each pair attract each other; pairs far apart in time or not above `FLOOR` are left out."""
     known = faces.of(pairs)
-    at = {one: face.at for one, face in known.items()}
     within = story.WINDOW.total_seconds()
-    near_in_time = {(a, b) for a, b in pairs if a in at and b in at and abs(at[a] - at[b]) <= within}
-    found = {pair: SAME_TEXT for pair, likeness in copies.items() if pair in near_in_time and not likeness.excerpt}
-    others = sorted(near_in_time - found.keys(), key=itemgetter(1))
+    found = {
+        (a, b): SAME_TEXT
+        for (a, b), likeness in copies.items()
+        if not likeness.excerpt and a in known and b in known and abs(known[a].at - known[b].at) <= within
+    }
     place = {one: number for number, one in enumerate(known)}
-    scores = story.attractions(list(known.values()), [(place[b], place[a]) for a, b in others])
-    likely = {pair: score for pair, score in zip(others, scores, strict=True) if score is not None and score > FLOOR}
+    others = sorted(
+        [pair for pair in pairs - found.keys() if pair[0] in place and pair[1] in place], key=itemgetter(1)
+    )
+    if not others:
+        return found
+    places = np.array([[place[b] for _, b in others], [place[a] for a, _ in others]])
+    scores = story.attractions(list(known.values()), places)
+    above = np.flatnonzero(scores > FLOOR)
+    likely = {others[at]: score for at, score in zip(above.tolist(), scores.take(above).tolist(), strict=True)}
     return found | _less_conflicts(likely, known, prints)
 
 

@@ -53,13 +53,15 @@ def test_kept_hashes_are_read_as_they_were(rows):
 
 
 def test_what_was_made_is_remembered_until_it_is_too_much():
-    """Each key is made once while there is room; asked for more than that, everything is still answered."""
+    """What is made of an article is made once while that is the same and there is room, and again after that."""
     made = []
-    memory = packing.Remembered(lambda keys: [made.append(key) or -key for key in keys], 3)
-    assert memory.of([1, 2, 1]) == [-1, -2, -1]
-    assert memory.of([2, 3]) == [-2, -3]
-    assert made == [1, 2, 3]
-    assert memory.of([1, 4, 5, 6, 7]) == [-1, -4, -5, -6, -7]
+    memory = packing.Remembered(lambda kept: [made.append(one) or -one for one in kept], 5)
+    assert memory.of({1: 10, 2: 20}) == {1: -10, 2: -20}
+    assert memory.of({2: 20, 3: 30}) == {2: -20, 3: -30}
+    assert made == [10, 20, 30]
+    assert memory.of({1: 11, 4: 40, 5: 50, 6: 60}) == {1: -11, 4: -40, 5: -50, 6: -60}
+    assert memory.of({1: 11, 3: 30}) == {1: -11, 3: -30}
+    assert made == [10, 20, 30, 11, 40, 50, 60, 30]
 
 
 @given(st.lists(st.tuples(st.text(max_size=30), texts), max_size=6))

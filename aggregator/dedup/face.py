@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import zlib
 from array import array
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
@@ -187,16 +187,15 @@ def unpacked(data: bytes, when: datetime) -> Face:
 
 
 def unpacked_all(every: Sequence[tuple[bytes, float]]) -> list[Face]:
-    """The faces from `packed` and the seconds since 1970 of when they count as published. The last ones are kept: the
-    same articles are compared with many that come.
-    """
-    return _READ.of(every)
-
-
-def _read(every: Sequence[tuple[bytes, float]]) -> list[Face]:
+    """The faces from `packed` and the seconds since 1970 of when they count as published."""
     if any(data[0] & _WIDE for data, _ in every):
         return [_unpacked([one], wide=bool(one[0][0] & _WIDE))[0] for one in every]
     return _unpacked(every, wide=False)
+
+
+def remembered(rows: Mapping[int, tuple[bytes, float]]) -> dict[int, Face]:
+    """The same by number of the article. The last ones are kept: the same are compared with many that come."""
+    return _READ.of(rows)
 
 
 def _unpacked(every: Sequence[tuple[bytes, float]], *, wide: bool) -> list[Face]:
@@ -244,7 +243,7 @@ def _cuts(start: int, upper: int, lower: int, numbers: int, in_title: int, names
     return start, first, second, third, fourth, fourth + often, fourth + 2 * often
 
 
-_READ = packing.Remembered(_read, 8192)
+_READ = packing.Remembered(unpacked_all, 8192)
 
 
 # --- what terms weigh -------------------------------------------------------------------------------------------

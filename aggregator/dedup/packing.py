@@ -7,15 +7,15 @@ for each hash the bit whose place is its upper byte and the number of hashes bef
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from itertools import chain, pairwise
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Generic, TypeVar
 
 import numpy as np
 
 from aggregator.dedup.folding import U32, Hashes, bounds
 
-Key = TypeVar("Key")
+Kept = TypeVar("Kept")
 Value = TypeVar("Value")
 LOWER = 3
 """Bytes of a hash that are kept as they are."""
@@ -56,35 +56,35 @@ def unpacked(parts: Sequence[tuple[bytes, bytes]]) -> list[Hashes]:
     return [hashes[start:end] for start, end in pairwise(begins.tolist())]
 
 
-class Remembered(Generic[Key, Value]):
-    """What was made of keys, for as many of the last ones as are asked again soon: half of them are those made or asked
-    for since the other half was full.
+class Remembered(Generic[Kept, Value]):
+    """What was made of what is kept of articles, for as many of the last ones as are asked again soon: half of them are
+    those made or asked for since the other half was full.
     """
 
-    def __init__(self, make: Callable[[Sequence[Key]], Iterable[Value]], most: int) -> None:
+    def __init__(self, make: Callable[[Sequence[Kept]], Iterable[Value]], most: int) -> None:
         self._make, self._most = make, most
-        self._recent: dict[Key, Value] = {}
-        self._older: dict[Key, Value] = {}
+        self._recent: dict[int, tuple[Kept, Value]] = {}
+        self._older: dict[int, tuple[Kept, Value]] = {}
 
-    def of(self, keys: Sequence[Key]) -> list[Value]:
-        """For each key what was made of it; those that are not known are made many at once."""
+    def of(self, rows: Mapping[int, Kept]) -> dict[int, Value]:
+        """By number of the article what is made of what is kept of it; what was made is given again while that is the
+        same. Those that are not known are made many at once.
+        """
         recent, older = self._recent, self._older
-        found: dict[Key, Value] = {}
-        fresh: dict[Key, None] = {}
-        for key in keys:
-            value = recent.get(key)
-            if value is None and (value := older.get(key)) is not None:
-                recent[key] = value
-            if value is None:
-                fresh[key] = None
+        found: dict[int, Value] = {}
+        fresh: list[int] = []
+        for number, kept in rows.items():
+            known = recent.get(number) or older.get(number)
+            if known and known[0] == kept:
+                recent[number] = known
+                found[number] = known[1]
             else:
-                found[key] = value
-        if fresh:
-            every = list(fresh)
-            parts = (every[start : start + _BLOCK] for start in range(0, len(every), _BLOCK))
-            made = dict(zip(every, chain.from_iterable(map(self._make, parts)), strict=True))
-            found |= made
-            recent |= made
+                fresh.append(number)
+        for start in range(0, len(fresh), _BLOCK):
+            part = fresh[start : start + _BLOCK]
+            for number, value in zip(part, self._make([rows[number] for number in part]), strict=True):
+                recent[number] = (rows[number], value)
+                found[number] = value
         if 2 * len(recent) > self._most:
             self._recent, self._older = {}, recent
-        return [found[key] for key in keys]
+        return found

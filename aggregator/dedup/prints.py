@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise
 from struct import Struct
@@ -59,41 +59,46 @@ class Fingerprint:
     length: int
     sample: Hashes
     whole: bool
-    noted: tuple[tuple[int, ...], frozenset[int], frozenset[int]] | None = None
-    """Keys, slots and places; read from `data` when one asks for them."""
+    known_keys: tuple[int, ...] | None = None
+    known_slots: tuple[frozenset[int], frozenset[int]] | None = None
+    """Slots and places; as the keys read from `data` when one asks for them."""
     data: bytes = b""
 
     @property
     def keys(self) -> tuple[int, ...]:
         """What copies are found under."""
-        return (self.noted or self._noted())[0]
+        if self.known_keys is None:
+            start, end = self._keys_within()
+            self.known_keys = tuple(array("i", self.data[start:end]))
+        return self.known_keys
 
     @property
     def slots(self) -> frozenset[int]:
         """Numbers in their surroundings."""
-        return (self.noted or self._noted())[1]
+        return (self.known_slots or self._slots())[0]
 
     @property
     def places(self) -> frozenset[int]:
         """The surroundings alone."""
-        return (self.noted or self._noted())[2]
+        return (self.known_slots or self._slots())[1]
 
-    def _noted(self) -> tuple[tuple[int, ...], frozenset[int], frozenset[int]]:
+    def _slots(self) -> tuple[frozenset[int], frozenset[int]]:
+        slots = array("I", self.data[self._keys_within()[1] :])
+        self.known_slots = (frozenset(slots), _places(slots))
+        return self.known_slots
+
+    def _keys_within(self) -> tuple[int, int]:
         _, size, keys, _, upper, _ = _HEAD.unpack_from(self.data)
         start = HEADING + upper + packing.LOWER * size
-        self.noted = _as_noted(
-            array("i", self.data[start : start + 4 * keys]), array("I", self.data[start + 4 * keys :])
-        )
-        return self.noted
+        return start, start + 4 * keys
 
     def packed(self) -> bytes:
         """About 600 bytes for a text of 1,000 characters."""
         return self.data
 
 
-def _as_noted(keys: Iterable[int], slots: Iterable[int]) -> tuple[tuple[int, ...], frozenset[int], frozenset[int]]:
-    """What a fingerprint holds of these keys and slots."""
-    return tuple(keys), frozenset(slots), frozenset([slot >> 16 for slot in slots])
+def _places(slots: Iterable[int]) -> frozenset[int]:
+    return frozenset([slot >> 16 for slot in slots])
 
 
 def _packed_all(prints: Sequence[Fingerprint]) -> list[bytes]:
@@ -116,11 +121,7 @@ def unpacked(data: bytes) -> Fingerprint:
 
 
 def unpacked_all(every: Sequence[bytes]) -> list[Fingerprint]:
-    """The fingerprints from `packed`. The last ones are kept: the same articles are compared with many that come."""
-    return _READ.of(every)
-
-
-def _read(every: Sequence[bytes]) -> list[Fingerprint]:
+    """The fingerprints from `packed`."""
     heads = [_HEAD.unpack_from(data) for data in every]
     parts = []
     for data, (_, size, _, _, upper, _) in zip(every, heads, strict=True):
@@ -128,12 +129,17 @@ def _read(every: Sequence[bytes]) -> list[Fingerprint]:
         parts.append((data[HEADING:cut], data[cut : cut + packing.LOWER * size]))
     rows = zip(every, heads, packing.unpacked(parts), strict=True)
     return [
-        Fingerprint(bool(flags & 2), flags >> 2, sample, bool(flags & 1), None, data)
+        Fingerprint(bool(flags & 2), flags >> 2, sample, bool(flags & 1), data=data)
         for data, (flags, *_), sample in rows
     ]
 
 
-_READ = packing.Remembered(_read, 4096)
+def remembered(rows: Mapping[int, bytes]) -> dict[int, Fingerprint]:
+    """The same by number of the article. The last ones are kept: the same are compared with many that come."""
+    return _READ.of(rows)
+
+
+_READ = packing.Remembered(unpacked_all, 4096)
 
 
 def is_current(data: bytes) -> bool:
@@ -185,7 +191,7 @@ def _made(texts: Sequence[str]) -> list[Fingerprint]:
         lengths = (mine[:, 1] - mine[:, 0]).tolist()
         rest = zip(which, lengths, _samples_and_keys(codes, mine, han=script), slots, strict=True)
         for at, length, (sample, whole, keys), its in rest:
-            made[at] = Fingerprint(script, length, sample, whole, _as_noted(keys, its))
+            made[at] = Fingerprint(script, length, sample, whole, keys, (its, _places(its)))
     found = [made[at] for at in range(len(texts))]
     for one, data in zip(found, _packed_all(found), strict=True):
         one.data = data

@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from aggregator.dedup import folding
+from aggregator.dedup.folding import U32
 from aggregator.dedup.prints import (
     HEADING,
     Fingerprint,
@@ -34,6 +35,7 @@ from aggregator.dedup.prints import (
     fingerprints,
     is_current,
     length_and_tie,
+    remembered,
     unpacked,
     unpacked_all,
 )
@@ -42,7 +44,7 @@ from aggregator.text import sentences
 
 __all__ = [
     "HEADING", "Change", "Changed", "Fingerprint", "Likeness", "changes", "compare", "conflicts", "fingerprint",
-    "fingerprints", "is_current", "judge", "judge_all", "length_and_tie", "letters", "unpacked", "unpacked_all",
+    "fingerprints", "is_current", "judge", "judge_all", "length_and_tie", "letters", "remembered", "unpacked", "unpacked_all",
 ]  # fmt: skip
 
 SHORTEST = 24
@@ -108,7 +110,9 @@ def _sure(a: Fingerprint, b: Fingerprint, share: float) -> Likeness:
 
 
 def _sampled_shares(one: Fingerprint, others: Sequence[Fingerprint]) -> list[float]:
-    """Estimates of the share of the shorter text in the longer, from the hashes that both samples must hold."""
+    """Estimates of the share of the shorter text in the longer, from the hashes that both samples must hold; 0 where it
+    is certainly less than SURE_OTHER.
+    """
     if not others or not len(one.sample):
         return [0.0] * len(others)
     _, hits, _ = shared(one.sample, [other.sample for other in others])
@@ -117,11 +121,15 @@ def _sampled_shares(one: Fingerprint, others: Sequence[Fingerprint]) -> list[flo
 
 def _share(one: Fingerprint, other: Fingerprint, hits: int) -> float:
     shorter, longer = (one, other) if _is_shorter(one, other) else (other, one)
+    limit = _ALL if longer.whole or not len(longer.sample) else longer.sample[-1]
+    enough = int(hits / SURE_OTHER) + 1
+    if enough < len(shorter.sample) and shorter.sample[enough] <= limit:
+        return 0.0
     # What of the shorter one's sample the longer one's would hold too, if it stood there.
-    wanted = len(shorter.sample)
-    if not longer.whole and len(longer.sample):
-        wanted = int(shorter.sample.searchsorted(longer.sample[-1], side="right"))
-    return hits / max(wanted, 1)
+    return hits / max(int(shorter.sample.searchsorted(limit, side="right")), 1)
+
+
+_ALL = U32(0xFFFFFFFF)
 
 
 def _is_shorter(one: Fingerprint, other: Fingerprint) -> bool:

@@ -32,6 +32,7 @@ from aggregator.dedup.face import (
     Said,
     is_current,
     rarities_of,
+    remembered,
     unpacked,
     unpacked_all,
     weights_of,
@@ -43,12 +44,12 @@ from aggregator.dedup.shared import shared
 
 __all__ = [
     "SHIFT", "WINDOW", "Face", "across", "attraction", "attractions", "catalogue", "conflicting", "face", "faces", "is_current",
-    "terms_of", "unpacked", "unpacked_all",
+    "remembered", "terms_of", "unpacked", "unpacked_all",
 ]  # fmt: skip
 
+Scores = npt.NDArray[np.float64]
 WINDOW = timedelta(hours=84)
 """Articles further apart in time are never compared; a story moves on as articles join it."""
-_WITHIN = WINDOW.total_seconds()
 _BLOCK = 256
 """Pairs that are compared at once: what is made of them on the way stays near the processor."""
 
@@ -78,8 +79,8 @@ def attraction(a: Face, b: Face, *, conflict: int = 0) -> float | None:
 
     `conflict` counts the surroundings that hold other numbers in the two texts (`reprint.conflicts`).
     """
-    found = attractions([a, b], [(0, 1)])[0]
-    return found if found is None else found + conflicting(a, b, conflict)
+    found = float(attractions([a, b], np.array([[0], [1]]))[0])
+    return None if math.isnan(found) else found + conflicting(a, b, conflict)
 
 
 def conflicting(a: Face, b: Face, conflict: int) -> float:
@@ -87,24 +88,23 @@ def conflicting(a: Face, b: Face, conflict: int) -> float:
     return _WEIGHTS.conflict * min(conflict, 6) / 6 if a.han == b.han else 0.0
 
 
-def attractions(faces: Sequence[Face], pairs: Sequence[tuple[int, int]]) -> list[float | None]:
-    """The attraction of the two of each of these pairs of places among the faces, all at once; None where nothing is
-    shared. It takes less time where pairs with the same first face follow each other.
+def attractions(faces: Sequence[Face], pairs: Indexes) -> Scores:
+    """The attraction of the two of each of these pairs, all at once; not a number where nothing is shared. `pairs` has a
+    row for the first ones, places among the faces, and a row for the others. It takes less time where pairs of the same
+    first one follow each other.
     """
-    found: list[float | None] = [None] * len(pairs)
-    if not pairs:
-        return found
-    columns, both = _Columns.of(faces), np.array(pairs, dtype=np.intp).T
-    near = np.abs(columns.at.take(both[0]) - columns.at.take(both[1])) <= _WITHIN
-    alike = columns.han.take(both[0]) == columns.han.take(both[1])
-    for at in np.flatnonzero(near & ~alike).tolist():
-        one, other = pairs[at]
-        found[at] = across(faces[one], faces[other])
+    found = np.full(pairs.shape[1], np.nan)
+    columns = _Columns.of(faces)
+    at, han = columns.at.take(pairs), columns.han.take(pairs)
+    near, alike = np.abs(at[0] - at[1]) <= WINDOW.total_seconds(), han[0] == han[1]
+    apart = np.flatnonzero(near & ~alike)
+    for number, one, other in zip(apart.tolist(), *pairs.take(apart, axis=1).tolist(), strict=True):
+        score = across(faces[one], faces[other])
+        found[number] = np.nan if score is None else score
     wanted = np.flatnonzero(near & alike)
     for start in range(0, len(wanted), _BLOCK):
         block = wanted[start : start + _BLOCK]
-        for at, score in zip(block.tolist(), _attractions(faces, columns, both.take(block, axis=1)), strict=True):
-            found[at] = score
+        found[block] = _attractions(faces, columns, pairs.take(block, axis=1))
     return found
 
 
@@ -134,8 +134,8 @@ class _Columns:
         )
 
 
-def _attractions(faces: Sequence[Face], columns: _Columns, both: Indexes) -> list[float | None]:
-    """The same for pairs of one script that are near in time: a row with the first of each, one with the second."""
+def _attractions(faces: Sequence[Face], columns: _Columns, both: Indexes) -> Scores:
+    """The same for pairs of one script that are near in time."""
     counts, rarities, mine, theirs = _in_common(faces, both)
     w, size = _WEIGHTS, both.shape[1]
     who = np.repeat(np.arange(size), counts)
@@ -145,8 +145,7 @@ def _attractions(faces: Sequence[Face], columns: _Columns, both: Indexes) -> lis
     their_title = np.bincount(who, rarities * (theirs & 1), size) / titles[1]
     worth = w.bias + w.lead * product / (norms[0] * norms[1]) + w.title * (my_title + their_title) / 2
     worth += w.title_least * np.minimum(my_title, their_title)
-    scores = (worth + _figures(faces, columns, both)).tolist()
-    return [score if count else None for score, count in zip(scores, counts.tolist(), strict=True)]
+    return np.where(counts > 0, worth + _figures(faces, columns, both), np.nan)
 
 
 _Shared = tuple[Indexes, npt.NDArray[np.float64], Said, Said]
