@@ -16,17 +16,16 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import chain, islice
-from operator import itemgetter
 from typing import Generic, TypeVar
 
 import numpy as np
 import sqlalchemy as sa
 
 from aggregator.dedup import groups, nearby, reprint, story
+from aggregator.dedup.folding import Indexes
 from aggregator.dedup.reprint import Fingerprint, Likeness
 from aggregator.dedup.story import Face
 from aggregator.model import Article
@@ -124,7 +123,7 @@ class _Known(Generic[Kept]):
 
     def of(self, pairs: Collection[Pair]) -> dict[int, Kept]:
         """By id, for both articles of these pairs."""
-        wanted = {member for pair in pairs for member in pair} - self._at_hand.keys()
+        wanted = set(chain.from_iterable(pairs)) - self._at_hand.keys()
         self._at_hand |= self._read(wanted)
         return self._at_hand
 
@@ -228,7 +227,7 @@ def _by_second(pairs: Iterable[Pair]) -> dict[int, list[int]]:
 
 
 def _scores(
-    pairs: AbstractSet[Pair], copies: Mapping[Pair, Likeness], faces: _Known[Face], prints: _Known[Fingerprint]
+    pairs: Collection[Pair], copies: Mapping[Pair, Likeness], faces: _Known[Face], prints: _Known[Fingerprint]
 ) -> dict[Pair, float]:
     """How much the two of each pair attract each other; pairs far apart in time or not above `FLOOR` are left out."""
     known = faces.of(pairs)
@@ -238,17 +237,22 @@ def _scores(
         for (a, b), likeness in copies.items()
         if not likeness.excerpt and a in known and b in known and abs(known[a].at - known[b].at) <= within
     }
-    place = {one: number for number, one in enumerate(known)}
-    others = sorted(
-        [pair for pair in pairs - found.keys() if pair[0] in place and pair[1] in place], key=itemgetter(1)
-    )
-    if not others:
-        return found
-    places = np.array([[place[b] for _, b in others], [place[a] for a, _ in others]])
-    scores = story.attractions(list(known.values()), places)
+    every, places = _places(pairs, known)
+    scores = story.attractions([known[one] for one in sorted(known)], places)
     above = np.flatnonzero(scores > FLOOR)
-    likely = {others[at]: score for at, score in zip(above.tolist(), scores.take(above).tolist(), strict=True)}
-    return found | _less_conflicts(likely, known, prints)
+    likely = {every[at]: score for at, score in zip(above.tolist(), scores.take(above).tolist(), strict=True)}
+    return _less_conflicts(likely, known, prints) | found
+
+
+def _places(pairs: Collection[Pair], known: Mapping[int, object]) -> tuple[list[Pair], Indexes]:
+    """The pairs of which both are known, by their second; and of each the places of second and first among the sorted."""
+    every = list(pairs)
+    members = np.fromiter(chain.from_iterable(every), np.intp, 2 * len(every)).reshape(-1, 2).T[::-1]
+    ids = np.array(sorted(known), dtype=np.intp)
+    places = ids.searchsorted(members)
+    there = np.flatnonzero((np.append(ids, -1).take(places) == members).all(axis=0))
+    order = there.take(places[0].take(there).argsort(kind="stable"))
+    return [every[at] for at in order.tolist()], places.take(order, axis=1)
 
 
 def _less_conflicts(
@@ -259,7 +263,8 @@ def _less_conflicts(
     found = {}
     for (a, b), score in likely.items():
         _, differ = reprint.conflicts(known[a], known[b])
-        if (left := score + story.conflicting(faces[a], faces[b], differ)) > FLOOR:
+        left = score + story.conflicting(faces[a], faces[b], differ) if differ else score
+        if left > FLOOR:
             found[a, b] = left
     return found
 

@@ -7,8 +7,9 @@ The array work is done for many texts at once, since a call of numpy's costs mor
 from __future__ import annotations
 
 import re
+import sys
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise
 from struct import Struct
@@ -60,8 +61,9 @@ class Fingerprint:
     sample: Hashes
     whole: bool
     known_keys: tuple[int, ...] | None = None
-    known_slots: tuple[frozenset[int], frozenset[int]] | None = None
-    """Slots and places; as the keys read from `data` when one asks for them."""
+    known_slots: frozenset[int] | None = None
+    known_places: frozenset[int] | None = None
+    """These three are read from `data` when one asks for them."""
     data: bytes = b""
 
     @property
@@ -75,17 +77,16 @@ class Fingerprint:
     @property
     def slots(self) -> frozenset[int]:
         """Numbers in their surroundings."""
-        return (self.known_slots or self._slots())[0]
+        if self.known_slots is None:
+            self.known_slots = frozenset(array("I", self.data[self._keys_within()[1] :]))
+        return self.known_slots
 
     @property
     def places(self) -> frozenset[int]:
         """The surroundings alone."""
-        return (self.known_slots or self._slots())[1]
-
-    def _slots(self) -> tuple[frozenset[int], frozenset[int]]:
-        slots = array("I", self.data[self._keys_within()[1] :])
-        self.known_slots = (frozenset(slots), _places(slots))
-        return self.known_slots
+        if self.known_places is None:
+            self.known_places = frozenset(array("H", self.data[self._keys_within()[1] :])[_UPPER::2])
+        return self.known_places
 
     def _keys_within(self) -> tuple[int, int]:
         _, size, keys, _, upper, _ = _HEAD.unpack_from(self.data)
@@ -97,8 +98,8 @@ class Fingerprint:
         return self.data
 
 
-def _places(slots: Iterable[int]) -> frozenset[int]:
-    return frozenset([slot >> 16 for slot in slots])
+_UPPER = int(sys.byteorder == "little")
+"""Which half of a slot, as it lies in memory, is the place."""
 
 
 def _packed_all(prints: Sequence[Fingerprint]) -> list[bytes]:
@@ -191,7 +192,7 @@ def _made(texts: Sequence[str]) -> list[Fingerprint]:
         lengths = (mine[:, 1] - mine[:, 0]).tolist()
         rest = zip(which, lengths, _samples_and_keys(codes, mine, han=script), slots, strict=True)
         for at, length, (sample, whole, keys), its in rest:
-            made[at] = Fingerprint(script, length, sample, whole, keys, (its, _places(its)))
+            made[at] = Fingerprint(script, length, sample, whole, keys, its)
     found = [made[at] for at in range(len(texts))]
     for one, data in zip(found, _packed_all(found), strict=True):
         one.data = data
