@@ -207,23 +207,15 @@ def _likenesses(
     connection: sa.Connection, pairs: Collection[Pair], prints: _Known[Fingerprint], texts: Mapping[int, str]
 ) -> dict[Pair, Likeness]:
     known, at_hand = prints.of(pairs), dict(texts)
+    every, _ = _places(pairs, known)
 
-    def both(near: Sequence[int], b: int, at: int) -> tuple[str, str]:
-        at_hand.update(relations.texts(connection, {near[at], b} - at_hand.keys()))
-        return at_hand[near[at]], at_hand[b]
+    def both(at: int) -> tuple[str, str]:
+        a, b = every[at]
+        at_hand.update(relations.texts(connection, {a, b} - at_hand.keys()))
+        return at_hand[b], at_hand[a]
 
-    found: dict[Pair, Likeness] = {}
-    for b, near in _by_second((a, b) for a, b in pairs if a in known and b in known).items():
-        judged = reprint.judge_all(known[b], [known[a] for a in near], partial(both, near, b))
-        found |= {(a, b): likeness for a, likeness in zip(near, judged, strict=True) if likeness}
-    return found
-
-
-def _by_second(pairs: Iterable[Pair]) -> dict[int, list[int]]:
-    found: dict[int, list[int]] = defaultdict(list)
-    for a, b in pairs:
-        found[b].append(a)
-    return found
+    judged = reprint.judge_all([(known[b], known[a]) for a, b in every], both)
+    return {pair: likeness for pair, likeness in zip(every, judged, strict=True) if likeness}
 
 
 def _scores(

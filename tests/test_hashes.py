@@ -95,7 +95,7 @@ def test_a_face_of_many_terms_is_kept_whole():
 def test_shared_hashes_are_those_of_both_sets(one, others):
     """Each shared hash is told with its places in both, also where two hashes end in the same bits."""
     mine, theirs = np.array(one, dtype=np.uint32), [np.array(other, dtype=np.uint32) for other in others]
-    within, counts, at = shared(mine, theirs)
+    within, counts, at = shared([(mine, theirs)])
     every, who = np.concatenate(theirs), np.repeat(np.arange(len(theirs)), counts)
     assert (every[within] == mine[at]).all() if len(within) else True
     for number, other in enumerate(others):
@@ -105,7 +105,7 @@ def test_shared_hashes_are_those_of_both_sets(one, others):
 def test_hashes_that_end_alike_are_told_apart():
     """Two hashes of one set with the same lower bits are looked for by search."""
     one = np.array([5, 5 + (1 << 18), 5 + (1 << 19)], dtype=np.uint32)
-    within, _, at = shared(one, [np.array([5 + (1 << 18), 5 + (3 << 18)], dtype=np.uint32)])
+    within, _, at = shared([(one, [np.array([5 + (1 << 18), 5 + (3 << 18)], dtype=np.uint32)])])
     assert (within.tolist(), at.tolist()) == ([0], [1])
 
 
@@ -127,7 +127,7 @@ def test_all_candidates_at_once_are_judged_as_one_by_one(text, others):
     """The judgement of many candidates is that of each."""
     mine, prints = reprint.fingerprint(text), [reprint.fingerprint(other) for other in [*others, text]]
     every = [*others, text]
-    at_once = reprint.judge_all(mine, prints, lambda at: (text, every[at]))
+    at_once = reprint.judge_all([(mine, one) for one in prints], lambda at: (text, every[at]))
     singly = [reprint.judge(mine, theirs, lambda at=at: (text, every[at])) for at, theirs in enumerate(prints)]
     assert at_once == singly
 

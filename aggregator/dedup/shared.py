@@ -6,6 +6,7 @@ import threading
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from aggregator.dedup.folding import U32, Hashes, Indexes, bounds
 
@@ -14,7 +15,7 @@ _SHIFTS = (0, 5, 10, 16)
 _NONE, _NOT_ZERO = U32(0), U32(0xFFFFFFFF)
 
 
-class _Slots(threading.local):
+class _Tables(threading.local):
     """Tables of a thread's own, by 16 bits of a hash: the hash that stands there, and its place in its set. Where none
     does stands one that has other bits.
     """
@@ -25,44 +26,60 @@ class _Slots(threading.local):
         self.places = np.zeros(1 << 16, dtype=np.uint16)
 
 
-_SLOTS = _Slots()
+_TABLES = _Tables()
+_COUNT = np.arange(1 << 16, dtype=np.uint16)
 
 
-def shared(one: Hashes, others: Sequence[Hashes]) -> tuple[Indexes, Indexes, Indexes]:
-    """Where hashes of `one` (ascending, at most 65,535) stand in the others: places in the others one behind the
-    other, how many there are in each, and places in `one`.
+def shared(sets: Sequence[tuple[Hashes, Sequence[Hashes]]]) -> tuple[Indexes, Indexes, Indexes]:
+    """Where hashes of a set (ascending, at most 65,535) stand in others, for each of these: places in all the others one
+    behind the other, how many there are in each other, and places in all the sets one behind the other.
     """
-    every = np.concatenate(others)
-    within, at = _found(every, one)
-    ends = within.searchsorted(bounds(list(map(len, others))))
-    return within, ends[1:] - ends[:-1], at
+    others = [other for _, against in sets for other in against]
+    every, ones = np.concatenate(others), np.concatenate([one for one, _ in sets])
+    slots, own, ends = _slots(every), _slots(ones), bounds(list(map(len, others)))
+    within, at, first, start, number = [], [], 0, 0, 0
+    for one, against in sets:
+        number += len(against)
+        last, end = first + len(one), int(ends[number])
+        its_within, its_at = _found(every[start:end], one, slots[start:end], own[first:last])
+        its_within += start
+        its_at += first
+        within.append(its_within)
+        at.append(its_at)
+        first, start = last, end
+    found = np.concatenate(within)
+    cuts = found.searchsorted(ends)
+    return found, cuts[1:] - cuts[:-1], np.concatenate(at)
 
 
-def _found(wanted: Hashes, among: Hashes) -> tuple[Indexes, Indexes]:
+def _slots(hashes: Hashes, shift: int = 0) -> Indexes:
+    return (hashes >> U32(shift) if shift else hashes).astype(np.uint16).astype(np.intp)
+
+
+def _found(wanted: Hashes, among: Hashes, slots: Indexes, own: Indexes) -> tuple[Indexes, Indexes]:
     """Which of these hashes stand in `among`, and where: by a table, which takes a third as long as a binary search, and
     by the search where two of `among` are alike under every shift.
     """
+    table, places = _TABLES.hashes, _TABLES.places
     for shift in _SHIFTS:
-        own = _slots(among, shift)
-        _SLOTS.hashes[own] = among
-        is_apart = bool((_SLOTS.hashes.take(own) == among).all())
-        found = _looked_up(wanted, among, own, shift) if is_apart else None
-        _SLOTS.hashes[own] = _NONE
-        _SLOTS.hashes[0] = _NOT_ZERO
+        if shift:
+            slots, own = _slots(wanted, shift), _slots(among, shift)
+        table[own] = among
+        is_apart = bool((table.take(own) == among).all())
+        found = _looked_up(table, places, wanted, slots, own) if is_apart else None
+        table[own] = _NONE
+        table[0] = _NOT_ZERO
         if found:
             return found
     return _searched(wanted, among)
 
 
-def _looked_up(wanted: Hashes, among: Hashes, own: Indexes, shift: int) -> tuple[Indexes, Indexes]:
-    slots = _slots(wanted, shift)
-    within = np.flatnonzero(_SLOTS.hashes.take(slots) == wanted)
-    _SLOTS.places[own] = np.arange(len(among), dtype=np.uint16)
-    return within, _SLOTS.places.take(slots.take(within)).astype(np.intp)
-
-
-def _slots(hashes: Hashes, shift: int) -> Indexes:
-    return (hashes >> U32(shift)).astype(np.uint16).astype(np.intp)
+def _looked_up(
+    table: Hashes, places: npt.NDArray[np.uint16], wanted: Hashes, slots: Indexes, own: Indexes
+) -> tuple[Indexes, Indexes]:
+    within = (table.take(slots) == wanted).nonzero()[0]
+    places[own] = _COUNT[: len(own)]
+    return within, places.take(slots.take(within)).astype(np.intp)
 
 
 def _searched(wanted: Hashes, among: Hashes) -> tuple[Indexes, Indexes]:

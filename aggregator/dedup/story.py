@@ -155,16 +155,15 @@ and in the second, as in `Face.said`.
 
 
 def _in_common(faces: Sequence[Face], both: Indexes) -> _Shared:
-    rows = []
-    ones, others = both
-    starts = [0, *(np.flatnonzero(ones[1:] != ones[:-1]) + 1).tolist(), len(ones)]
-    for start, end in pairwise(starts):
-        one, against = faces[ones[start]], [faces[at] for at in others[start:end].tolist()]
-        within, counts, at = shared(one.terms, [other.terms for other in against])
-        theirs = np.concatenate([other.said for other in against]).take(within)
-        rows.append((counts, one.terms.take(at), one.said.take(at), theirs))
-    counts, terms, mine, theirs = map(np.concatenate, zip(*rows, strict=True))
-    return counts, rarities_of(terms), mine, theirs
+    firsts, others = both
+    cuts = [0, *((firsts[1:] != firsts[:-1]).nonzero()[0] + 1).tolist(), len(firsts)]
+    ones, against = [faces[at] for at in firsts.take(cuts[:-1]).tolist()], [faces[at] for at in others.tolist()]
+    terms = [other.terms for other in against]
+    sets = [(one.terms, terms[start:end]) for one, (start, end) in zip(ones, pairwise(cuts), strict=True)]
+    within, counts, at = shared(sets)
+    theirs = np.concatenate([other.said for other in against]).take(within)
+    mine = np.concatenate([one.said for one in ones]).take(at)
+    return counts, rarities_of(np.concatenate([one.terms for one in ones])).take(at), mine, theirs
 
 
 def _figures(faces: Sequence[Face], columns: _Columns, both: Indexes) -> npt.NDArray[np.float64]:
