@@ -10,7 +10,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aggregator.dedup import folding, packing, prints, reprint, story
+from aggregator.dedup import folding, packing, pieces, prints, reprint, story
 from aggregator.dedup.hashing import FEW, LONGEST, crc32, gathered, utf8
 from aggregator.dedup.shared import shared
 from aggregator.text import fold
@@ -130,6 +130,19 @@ def test_all_candidates_at_once_are_judged_as_one_by_one(text, others):
     at_once = reprint.judge_all([(mine, one) for one in prints], lambda at: (text, every[at]))
     singly = [reprint.judge(mine, theirs, lambda at=at: (text, every[at])) for at, theirs in enumerate(prints)]
     assert at_once == singly
+
+
+@given(st.data(), st.sampled_from([4, 8]))
+def test_pieces_in_common_are_those_of_both_sets(data, size):
+    """Counted as numbers, the pieces of two texts are those of sets of strings, whatever characters they are of."""
+    characters = data.draw(st.lists(st.characters(), min_size=1, max_size=4))
+    said = st.text(st.sampled_from(characters), max_size=40)
+    short, long = data.draw(said), data.draw(said)
+    if data.draw(st.booleans()):  # more different characters than a number has room for
+        short, long = (text + "".join(map(chr, range(0x300, 0x420))) for text in (short, long))
+    mine, theirs = ({text[at : at + size] for at in range(len(text) - size + 1)} for text in (short, long))
+    counted = pieces.in_common(folding.codes_in(short), folding.codes_in(long), size)
+    assert counted == (len(mine), len(mine & theirs))
 
 
 def test_length_and_tie_are_read_from_the_beginning():

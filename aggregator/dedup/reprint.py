@@ -28,7 +28,9 @@ from enum import StrEnum
 from itertools import groupby
 from operator import itemgetter
 
-from aggregator.dedup import folding
+import numpy as np
+
+from aggregator.dedup import folding, pieces
 from aggregator.dedup.folding import U32, Hashes
 from aggregator.dedup.prints import (
     HEADING,
@@ -168,13 +170,12 @@ def conflicts(a: Fingerprint, b: Fingerprint) -> tuple[int, int]:
 def compare(one: str, other: str) -> Likeness | None:
     """The judgement from the texts themselves; numbers are not looked at here."""
     short, long = sorted((letters(one), letters(other)), key=lambda said: (len(said), said))
-    han = _is_han(long)
-    size = 4 if han else 8
-    pieces = _pieces(long, size)
-    mine = _pieces(short, size)
-    if not mine:
+    codes = folding.codes_in(long)
+    han = _is_han(codes)
+    number, common = pieces.in_common(folding.codes_in(short), codes, 4 if han else 8)
+    if not number:
         return None
-    share = len(mine & pieces) / len(mine)
+    share = common / number
     of_longer = share * len(short) / len(long)
     likeness = Likeness(round(share, 3), round(of_longer, 3))
     if share >= (COPY_OF_PART if likeness.excerpt else COPY):
@@ -240,8 +241,8 @@ def _kept(text: str, long: str, *, han: bool) -> _Kept:
     return _Kept(whole / total, told / total, gap / total, blocks, number) if total else _Kept(0, 0, 1, 0, 0)
 
 
-def _is_han(said: str) -> bool:
-    return sum(1 for char in said[:2000] if char > "\u2e7f") * 4 >= min(len(said), 2000)
+def _is_han(said: Hashes) -> bool:
+    return int(np.count_nonzero(said[:2000] > 0x2E7F)) * 4 >= min(len(said), 2000)
 
 
 def _pieces(said: str, size: int) -> set[str]:
