@@ -136,34 +136,47 @@ class _Columns:
 
 def _attractions(faces: Sequence[Face], columns: _Columns, both: Indexes) -> Scores:
     """The same for pairs of one script that are near in time."""
-    counts, rarities, mine, theirs = _in_common(faces, both)
+    counts, mine, theirs = _in_common(faces, both)
     w, size = _WEIGHTS, both.shape[1]
     who = np.repeat(np.arange(size), counts)
-    product = np.bincount(who, weights_of(mine, rarities) * (weights_of(theirs, rarities) / FINE**2), size)
+    product = np.bincount(who, mine.weights * (theirs.weights / FINE**2), size)
     norms, titles = columns.norm.take(both), columns.title_weight.take(both)
-    my_title = np.bincount(who, rarities * (mine & 1), size) / titles[0]
-    their_title = np.bincount(who, rarities * (theirs & 1), size) / titles[1]
+    my_title = np.bincount(who, mine.in_title, size) / titles[0]
+    their_title = np.bincount(who, theirs.in_title, size) / titles[1]
     worth = w.bias + w.lead * product / (norms[0] * norms[1]) + w.title * (my_title + their_title) / 2
     worth += w.title_least * np.minimum(my_title, their_title)
     return np.where(counts > 0, worth + _figures(faces, columns, both), np.nan)
 
 
-_Shared = tuple[Indexes, npt.NDArray[np.float64], Said, Said]
-"""Of pairs how many terms they share, how rare these are, one behind the other, and how often each is said in the first
-and in the second, as in `Face.said`.
-"""
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What terms weigh, and how rare they are where they stand in the title."""
+
+    weights: npt.NDArray[np.float64]
+    in_title: npt.NDArray[np.float64]
+
+    @classmethod
+    def of(cls, said: Said, rarities: npt.NDArray[np.float64]) -> _Said:
+        """Of terms that are said so often, as it stands in `Face.said`, and so rare."""
+        return cls(weights_of(said, rarities), rarities * (said & 1))
+
+    def take(self, at: Indexes) -> _Said:
+        """Of the terms in these places."""
+        return _Said(self.weights.take(at), self.in_title.take(at))
 
 
-def _in_common(faces: Sequence[Face], both: Indexes) -> _Shared:
+def _in_common(faces: Sequence[Face], both: Indexes) -> tuple[Indexes, _Said, _Said]:
+    """Of pairs how many terms they share, and these, one behind the other, as the first and as the second says them."""
     firsts, others = both
     cuts = [0, *((firsts[1:] != firsts[:-1]).nonzero()[0] + 1).tolist(), len(firsts)]
     ones, against = [faces[at] for at in firsts.take(cuts[:-1]).tolist()], [faces[at] for at in others.tolist()]
     terms = [other.terms for other in against]
     sets = [(one.terms, terms[start:end]) for one, (start, end) in zip(ones, pairwise(cuts), strict=True)]
     within, counts, at = shared(sets)
+    rarities = rarities_of(np.concatenate([one.terms for one in ones]))
     theirs = np.concatenate([other.said for other in against]).take(within)
-    mine = np.concatenate([one.said for one in ones]).take(at)
-    return counts, rarities_of(np.concatenate([one.terms for one in ones])).take(at), mine, theirs
+    mine = _Said.of(np.concatenate([one.said for one in ones]), rarities)
+    return counts, mine.take(at), _Said.of(theirs, rarities.take(at))
 
 
 def _figures(faces: Sequence[Face], columns: _Columns, both: Indexes) -> npt.NDArray[np.float64]:
