@@ -65,7 +65,7 @@ def _found(wanted: Hashes, among: Hashes, slots: Indexes, own: Indexes) -> tuple
         if shift:
             slots, own = _slots(wanted, shift), _slots(among, shift)
         table[own] = among
-        is_apart = bool((table.take(own) == among).all())
+        is_apart = table.take(own).tobytes() == among.tobytes()
         found = _looked_up(table, places, wanted, slots, own) if is_apart else None
         table[own] = _NONE
         table[0] = _NOT_ZERO
