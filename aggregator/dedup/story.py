@@ -149,23 +149,23 @@ def _attractions(faces: Sequence[Face], columns: _Columns, both: Indexes) -> Sco
 
 
 @dataclass(frozen=True, slots=True)
-class _Said:
+class _Shared:
     """What terms weigh, and how rare they are where they stand in the title."""
 
     weights: npt.NDArray[np.float64]
     in_title: npt.NDArray[np.float64]
 
     @classmethod
-    def of(cls, said: Said, rarities: npt.NDArray[np.float64]) -> _Said:
+    def of(cls, said: Said, rarities: npt.NDArray[np.float64]) -> _Shared:
         """Of terms that are said so often, as it stands in `Face.said`, and so rare."""
         return cls(weights_of(said, rarities), rarities * (said & 1))
 
-    def take(self, at: Indexes) -> _Said:
+    def take(self, at: Indexes) -> _Shared:
         """Of the terms in these places."""
-        return _Said(self.weights.take(at), self.in_title.take(at))
+        return _Shared(self.weights.take(at), self.in_title.take(at))
 
 
-def _in_common(faces: Sequence[Face], both: Indexes) -> tuple[Indexes, _Said, _Said]:
+def _in_common(faces: Sequence[Face], both: Indexes) -> tuple[Indexes, _Shared, _Shared]:
     """Of pairs how many terms they share, and these, one behind the other, as the first and as the second says them."""
     firsts, others = both
     cuts = [0, *((firsts[1:] != firsts[:-1]).nonzero()[0] + 1).tolist(), len(firsts)]
@@ -175,8 +175,8 @@ def _in_common(faces: Sequence[Face], both: Indexes) -> tuple[Indexes, _Said, _S
     within, counts, at = shared(sets)
     rarities = rarities_of(np.concatenate([one.terms for one in ones]))
     theirs = np.concatenate([other.said for other in against]).take(within)
-    mine = _Said.of(np.concatenate([one.said for one in ones]), rarities)
-    return counts, mine.take(at), _Said.of(theirs, rarities.take(at))
+    mine = _Shared.of(np.concatenate([one.said for one in ones]), rarities)
+    return counts, mine.take(at), _Shared.of(theirs, rarities.take(at))
 
 
 def _figures(faces: Sequence[Face], columns: _Columns, both: Indexes) -> npt.NDArray[np.float64]:
