@@ -14,16 +14,18 @@ stays what it is: a topic never grows into one story.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import chain, islice
 from typing import Generic, TypeVar
 
+import numpy as np
 import sqlalchemy as sa
 
 from aggregator.dedup import groups, nearby, reprint, story
+from aggregator.dedup.folding import Indexes
 from aggregator.dedup.nearby import Places
 from aggregator.dedup.reprint import Fingerprint, Likeness
 from aggregator.dedup.story import Face
@@ -162,7 +164,7 @@ class _Known(Generic[Kept]):
 
     def of(self, pairs: Collection[Pair]) -> dict[int, Kept]:
         """By id, for both articles of these pairs."""
-        wanted = {member for pair in pairs for member in pair} - self._at_hand.keys()
+        wanted = set(chain.from_iterable(pairs)) - self._at_hand.keys()
         self._at_hand |= self._read(wanted)
         return self._at_hand
 
@@ -217,23 +219,15 @@ def _likenesses(
     connection: sa.Connection, pairs: Collection[Pair], prints: _Known[Fingerprint], texts: Mapping[int, str]
 ) -> dict[Pair, Likeness]:
     known, at_hand = prints.of(pairs), dict(texts)
+    every, _ = _indexed(pairs, known)
 
-    def both(near: Sequence[int], b: int, at: int) -> tuple[str, str]:
-        at_hand.update(relations.texts(connection, {near[at], b} - at_hand.keys()))
-        return at_hand[near[at]], at_hand[b]
+    def both(at: int) -> tuple[str, str]:
+        a, b = every[at]
+        at_hand.update(relations.texts(connection, {a, b} - at_hand.keys()))
+        return at_hand[b], at_hand[a]
 
-    found: dict[Pair, Likeness] = {}
-    for b, near in _by_second((a, b) for a, b in pairs if a in known and b in known).items():
-        judged = reprint.judge_all(known[b], [known[a] for a in near], partial(both, near, b))
-        found |= {(a, b): likeness for a, likeness in zip(near, judged, strict=True) if likeness}
-    return found
-
-
-def _by_second(pairs: Iterable[Pair]) -> dict[int, list[int]]:
-    found: dict[int, list[int]] = defaultdict(list)
-    for a, b in pairs:
-        found[b].append(a)
-    return found
+    judged = reprint.judge_all([(known[b], known[a]) for a, b in every], both)
+    return {pair: likeness for pair, likeness in zip(every, judged, strict=True) if likeness}
 
 
 def _scores(
@@ -241,17 +235,28 @@ def _scores(
 ) -> dict[Pair, float]:
     """How much the two of each pair attract each other; pairs far apart in time or not above `FLOOR` are left out."""
     known = faces.of(pairs)
-    at = {one: face.when.timestamp() for one, face in known.items()}
     within = story.WINDOW.total_seconds()
-    near_in_time = {(a, b) for a, b in pairs if a in at and b in at and abs(at[a] - at[b]) <= within}
-    found = {pair: SAME_TEXT for pair, likeness in copies.items() if pair in near_in_time and not likeness.excerpt}
-    likely = {
-        (a, b): score
-        for b, near in _by_second(near_in_time - found.keys()).items()
-        for a, score in zip(near, story.attractions(known[b], [known[a] for a in near], FLOOR), strict=True)
-        if score is not None and score > FLOOR
+    found = {
+        (a, b): SAME_TEXT
+        for (a, b), likeness in copies.items()
+        if not likeness.excerpt and a in known and b in known and abs(known[a].at - known[b].at) <= within
     }
-    return found | _less_conflicts(likely, known, prints)
+    every, places = _indexed(pairs, known)
+    scores = story.attractions([known[one] for one in sorted(known)], places)
+    above = np.flatnonzero(scores > FLOOR)
+    likely = {every[at]: score for at, score in zip(above.tolist(), scores.take(above).tolist(), strict=True)}
+    return _less_conflicts(likely, known, prints) | found
+
+
+def _indexed(pairs: Collection[Pair], known: Mapping[int, object]) -> tuple[list[Pair], Indexes]:
+    """The pairs of which both are known, by their second; and of each the places of second and first among the sorted."""
+    every = list(pairs)
+    members = np.fromiter(chain.from_iterable(every), np.intp, 2 * len(every)).reshape(-1, 2).T[::-1]
+    ids = np.array(sorted(known), dtype=np.intp)
+    places = ids.searchsorted(members)
+    there = np.flatnonzero((np.append(ids, -1).take(places) == members).all(axis=0))
+    order = there.take(places[0].take(there).argsort(kind="stable"))
+    return [every[at] for at in order.tolist()], places.take(order, axis=1)
 
 
 def _less_conflicts(
@@ -262,7 +267,8 @@ def _less_conflicts(
     found = {}
     for (a, b), score in likely.items():
         _, differ = reprint.conflicts(known[a], known[b])
-        if (left := score + story.conflicting(faces[a], faces[b], differ)) > FLOOR:
+        left = score + story.conflicting(faces[a], faces[b], differ) if differ else score
+        if left > FLOOR:
             found[a, b] = left
     return found
 

@@ -10,7 +10,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aggregator.dedup import folding, packing, prints, reprint, story
+from aggregator.dedup import folding, packing, pieces, prints, reprint, story
 from aggregator.dedup.hashing import FEW, LONGEST, crc32, gathered, utf8
 from aggregator.dedup.shared import shared
 from aggregator.text import fold
@@ -53,13 +53,15 @@ def test_kept_hashes_are_read_as_they_were(rows):
 
 
 def test_what_was_made_is_remembered_until_it_is_too_much():
-    """Each key is made once while there is room; asked for more than that, everything is still answered."""
+    """What is made of an article is made once while that is the same and there is room, and again after that."""
     made = []
-    memory = packing.Remembered(lambda keys: [made.append(key) or -key for key in keys], 3)
-    assert memory.of([1, 2, 1]) == [-1, -2, -1]
-    assert memory.of([2, 3]) == [-2, -3]
-    assert made == [1, 2, 3]
-    assert memory.of([1, 4, 5, 6, 7]) == [-1, -4, -5, -6, -7]
+    memory = packing.Remembered(lambda kept: [made.append(one) or -one for one in kept], 5)
+    assert memory.of({1: 10, 2: 20}) == {1: -10, 2: -20}
+    assert memory.of({2: 20, 3: 30}) == {2: -20, 3: -30}
+    assert made == [10, 20, 30]
+    assert memory.of({1: 11, 4: 40, 5: 50, 6: 60}) == {1: -11, 4: -40, 5: -50, 6: -60}
+    assert memory.of({1: 11, 3: 30}) == {1: -11, 3: -30}
+    assert made == [10, 20, 30, 11, 40, 50, 60, 30]
 
 
 @given(st.lists(st.tuples(st.text(max_size=30), texts), max_size=6))
@@ -72,8 +74,8 @@ def test_articles_that_come_together_are_kept_as_if_each_came_alone(articles):
     assert [one.packed() for one in faces] == [story.face(title, text, NOON).packed() for title, text in articles]
     for one, again in zip(prints_, reprint.unpacked_all([one.packed() for one in prints_]), strict=True):
         assert (one.sample.tolist(), one.keys, one.slots) == (again.sample.tolist(), again.keys, again.slots)
-    for one, again in zip(faces, story.unpacked_all([(one.packed(), NOON) for one in faces]), strict=True):
-        assert (one.terms.tolist(), one.marks.tolist()) == (again.terms.tolist(), again.marks.tolist())
+    for one, again in zip(faces, story.unpacked_all([(one.packed(), NOON.timestamp()) for one in faces]), strict=True):
+        assert (one.terms.tolist(), one.said.tolist()) == (again.terms.tolist(), again.said.tolist())
         assert (one.weightiest, one.norm, one.names) == (again.weightiest, again.norm, again.names)
 
 
@@ -82,9 +84,9 @@ def test_a_face_of_many_terms_is_kept_whole():
     title = "".join(chr(0x4E00 + at) for at in range(600))
     for one in story.faces([(title, "", NOON), ("", "中中" * 150, NOON), ("短", "短讯", NOON)]):
         again = story.unpacked(one.packed(), NOON)
-        assert (one.terms.tolist(), one.marks.tolist(), one.weightiest) == (
+        assert (one.terms.tolist(), one.said.tolist(), one.weightiest) == (
             again.terms.tolist(),
-            again.marks.tolist(),
+            again.said.tolist(),
             again.weightiest,
         )
 
@@ -93,8 +95,8 @@ def test_a_face_of_many_terms_is_kept_whole():
 def test_shared_hashes_are_those_of_both_sets(one, others):
     """Each shared hash is told with its places in both, also where two hashes end in the same bits."""
     mine, theirs = np.array(one, dtype=np.uint32), [np.array(other, dtype=np.uint32) for other in others]
-    within, who, at = shared(mine, theirs)
-    every = np.concatenate(theirs)
+    within, counts, at = shared([(mine, theirs)])
+    every, who = np.concatenate(theirs), np.repeat(np.arange(len(theirs)), counts)
     assert (every[within] == mine[at]).all() if len(within) else True
     for number, other in enumerate(others):
         assert sorted(mine[at[who == number]].tolist()) == sorted(set(one) & set(other))
@@ -103,7 +105,7 @@ def test_shared_hashes_are_those_of_both_sets(one, others):
 def test_hashes_that_end_alike_are_told_apart():
     """Two hashes of one set with the same lower bits are looked for by search."""
     one = np.array([5, 5 + (1 << 18), 5 + (1 << 19)], dtype=np.uint32)
-    within, _, at = shared(one, [np.array([5 + (1 << 18), 5 + (3 << 18)], dtype=np.uint32)])
+    within, _, at = shared([(one, [np.array([5 + (1 << 18), 5 + (3 << 18)], dtype=np.uint32)])])
     assert (within.tolist(), at.tolist()) == ([0], [1])
 
 
@@ -125,9 +127,22 @@ def test_all_candidates_at_once_are_judged_as_one_by_one(text, others):
     """The judgement of many candidates is that of each."""
     mine, prints = reprint.fingerprint(text), [reprint.fingerprint(other) for other in [*others, text]]
     every = [*others, text]
-    at_once = reprint.judge_all(mine, prints, lambda at: (text, every[at]))
+    at_once = reprint.judge_all([(mine, one) for one in prints], lambda at: (text, every[at]))
     singly = [reprint.judge(mine, theirs, lambda at=at: (text, every[at])) for at, theirs in enumerate(prints)]
     assert at_once == singly
+
+
+@given(st.data(), st.sampled_from([4, 8]))
+def test_pieces_in_common_are_those_of_both_sets(data, size):
+    """Counted as numbers, the pieces of two texts are those of sets of strings, whatever characters they are of."""
+    characters = data.draw(st.lists(st.characters(), min_size=1, max_size=4))
+    said = st.text(st.sampled_from(characters), max_size=40)
+    short, long = data.draw(said), data.draw(said)
+    if data.draw(st.booleans()):  # more different characters than a number has room for
+        short, long = (text + "".join(map(chr, range(0x300, 0x420))) for text in (short, long))
+    mine, theirs = ({text[at : at + size] for at in range(len(text) - size + 1)} for text in (short, long))
+    counted = pieces.in_common(folding.codes_in(short), folding.codes_in(long), size)
+    assert counted == (len(mine), len(mine & theirs))
 
 
 def test_length_and_tie_are_read_from_the_beginning():

@@ -1,5 +1,5 @@
-"""Faces: what is kept of articles to compare them as one story or two. What they are good for, and the comparison, is in
-`story`.
+"""Faces are made: what is kept of articles to compare them as one story or two. What a face holds is in `face`, what it is
+good for, and the comparison, in `story`.
 
 The array work is done for many articles at once, since a call of numpy's costs more than what it does to one text.
 """
@@ -8,20 +8,17 @@ from __future__ import annotations
 
 import re
 import zlib
-from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache, lru_cache
-from importlib.resources import files
-from itertools import chain, combinations, pairwise
-from struct import Struct
-from typing import Any
+from itertools import chain, pairwise
 
 import numpy as np
 import numpy.typing as npt
 
-from aggregator.dedup import folding, packing
+from aggregator.dedup import folding
+from aggregator.dedup.face import FINE, FITS, Face, Said, packed_all, rarities_of, weights_of
 from aggregator.dedup.folding import U32, Hashes, Indexes
 from aggregator.dedup.hashing import crc32
 from aggregator.dedup.names import catalogue
@@ -33,12 +30,6 @@ NUMBERS_IN = 2000
 MOST_TERMS = 220
 KEYS = 20
 """Terms of an article by which others find it: its weightiest."""
-NAMES_PAIRED, TELLING = 4, 2.5
-"""Names whose pairs are keys, and the least weight of such a name."""
-VERSION = 3
-"""Of what `packed` gives; goes up when faces are made in another way."""
-FINE = 500
-"""Weights are kept in parts of so many, so that a face read again compares as when it was new."""
 
 BLOCK = 1 << 16
 """Characters of which the faces are made at once."""
@@ -56,222 +47,6 @@ _TITLE_TAIL = re.compile(r"\s+[–—-]\s+[^–—-]{2,20}(?:\s+-\s+\w{2,8})?$|\
 _DATELINE = re.compile(r"\A(?:[\d/:TZ. -]{8,40}\n|[^\n]{0,20}中文网\s*\n|\d+\s*(?:分钟|小时)前\n)+")
 _SIGNED = re.compile(r"[(（][^()（）\n]{0,24}(?:记者|記者|社|讯|訊|中文网)[^()（）\n]{0,24}[)）]")
 _REUTERS = re.compile(r"(?m:^路透[^\n]{0,16}?\d{1,2}月\d{1,2}日\s*-)")
-
-
-@dataclass(slots=True, eq=False)  # frozen it would take 2 µs longer to make, several times an article
-class Face:
-    """What is kept of an article to compare it.
-
-    `terms` are the hashes of what title and beginning say, ascending; `marks` holds for each its weight there, `FINE`
-    parts to one, doubled, and one more where it stands in the title. `norm` is the length of the vector of weights,
-    `title_weight` the sum of how rare the title's terms are. `weightiest` are the terms to be found by; `days` has a
-    bit for each day of the month named. `data` is what is kept in the archive.
-    """
-
-    han: bool
-    when: datetime
-    terms: Hashes
-    marks: npt.NDArray[np.uint16]
-    norm: float
-    title_weight: float
-    weightiest: tuple[int, ...]
-    numbers: frozenset[int]
-    title_numbers: frozenset[int]
-    days: int
-    names: frozenset[int]
-    data: bytes = b""
-
-    def term_keys(self) -> list[int]:
-        """Signed hashes of the weightiest terms, under which articles find each other."""
-        return [term - (1 << 31) for term in self.weightiest]
-
-    def name_keys(self) -> list[tuple[int, int]]:
-        """Signed hashes of pairs of names: under the first this article stands, under the second those in the other
-        kind of script.
-        """
-        weights = catalogue()[2]
-        names = sorted([(-weights[name], name) for name in self.names if weights[name] >= TELLING])[:NAMES_PAIRED]
-        pairs = combinations([name for _, name in names], 2)
-        return [(_pair_key(pair, self.han), _pair_key(pair, not self.han)) for pair in pairs]
-
-    def keys(self) -> list[int]:
-        """All that this article stands under."""
-        return [*self.term_keys(), *(own for own, _ in self.name_keys())]
-
-    def packed(self) -> bytes:
-        """About 900 bytes; `when` is not in it."""
-        return self.data
-
-
-@lru_cache(maxsize=1 << 14)
-def _pair_key(pair: tuple[int, ...], han: bool) -> int:  # noqa: FBT001 - one of two scripts
-    return zlib.crc32(b"%d %d %d" % (han, min(pair), max(pair))) - (1 << 31)
-
-
-def is_current(data: bytes) -> bool:
-    """Whether this is what `packed` gives now; earlier versions had another heading."""
-    return data[1] == VERSION
-
-
-_HEADS = (Struct("<BBHIII6H"), Struct("<BBHIII6I"))
-"""The narrow and the wide one. Of six parts the sizes are in it: the upper bytes of terms, the lower ones, the numbers, those of the title, the names,
-and the terms that are not said just once in the text.
-"""
-_ONCE = 2
-"""Stands in what `_packed_all` takes for what is said once in the text."""
-_WIDE = 2
-"""Marks what has more terms than a byte counts, or one said more than a hundred times: it takes four bytes for each of
-these, and goes by itself.
-"""
-_FITS = 1 << 8
-
-
-def _packed_all(faces: Sequence[Face], said: Sequence[Hashes]) -> list[bytes]:
-    """What is kept of each of these; `said` holds for each term how often it is said, twice for each time in the title,
-    doubled, and one more where it stands in the title. The weights can be made from that again.
-    """
-    wide = [len(one.terms) > _FITS for one in faces]
-    if not any(wide) and (_joined(said) < _FITS).all():
-        return _packed(faces, said, wide=False)
-    wide = [its or bool((numbers >= _FITS).any()) for its, numbers in zip(wide, said, strict=True)]
-    return [_packed([one], [mine], wide=its)[0] for one, mine, its in zip(faces, said, wide, strict=True)]
-
-
-def _joined(rows: Sequence[Hashes]) -> Hashes:
-    return np.concatenate(rows) if rows else np.zeros(0, dtype=U32)
-
-
-def _packed(faces: Sequence[Face], numbers: Sequence[Hashes], *, wide: bool) -> list[bytes]:
-    begins = folding.bounds([len(one.terms) for one in faces])
-    said = _joined(numbers)
-    often = np.flatnonzero(said != _ONCE)
-    cuts = often.searchsorted(begins)
-    small = (often - np.repeat(begins[:-1], np.diff(cuts)), said.take(often).astype(np.intp), _tops(faces, begins))
-    type_, size = ("I", 4) if wide else ("B", 1)
-    places, counts, tops = (part.astype(type_).tobytes() for part in small)
-    found, top = [], 0
-    terms = packing.packed([one.terms for one in faces])
-    for one, (upper, lower), (start, end) in zip(faces, terms, pairwise((size * cuts).tolist()), strict=True):
-        head = _HEADS[wide].pack(
-            one.han | _WIDE * wide, VERSION, len(one.weightiest),
-            round(one.norm * 1000), round(one.title_weight * 1000), one.days,
-            len(upper), len(lower), len(one.numbers), len(one.title_numbers), len(one.names), end - start,
-        )  # fmt: skip
-        hashes, names = array("I", [*one.numbers, *one.title_numbers]).tobytes(), array("H", one.names).tobytes()
-        last = top + size * len(one.weightiest)
-        found.append(
-            b"".join((head, upper, lower, hashes, names, places[start:end], counts[start:end], tops[top:last]))
-        )
-        top = last
-    return found
-
-
-def _tops(faces: Sequence[Face], begins: Indexes) -> Indexes:
-    """The places of the weightiest terms among the terms of each."""
-    sizes = np.diff(begins)
-    counts = [len(one.weightiest) for one in faces]
-    wanted = np.array(list(chain.from_iterable(one.weightiest for one in faces)), dtype=U64)
-    owners = np.arange(len(faces), dtype=U64) << U64(32)
-    every = np.repeat(owners, sizes) | _joined([one.terms for one in faces])
-    found: Indexes = every.searchsorted(np.repeat(owners, counts) | wanted) - np.repeat(begins[:-1], counts)
-    return found
-
-
-def unpacked(data: bytes, when: datetime) -> Face:
-    """The face from `packed`."""
-    return unpacked_all([(data, when)])[0]
-
-
-def unpacked_all(every: Sequence[tuple[bytes, datetime]]) -> list[Face]:
-    """The faces from `packed`. The last ones are kept: the same articles are compared with many that come."""
-    return _READ.of(every)
-
-
-def _read(every: Sequence[tuple[bytes, datetime]]) -> list[Face]:
-    if any(data[0] & _WIDE for data, _ in every):
-        return [_unpacked([one], wide=bool(one[0][0] & _WIDE))[0] for one in every]
-    return _unpacked(every, wide=False)
-
-
-def _unpacked(every: Sequence[tuple[bytes, datetime]], *, wide: bool) -> list[Face]:
-    type_, size = ("I", 4) if wide else ("B", 1)
-    heads = [_HEADS[wide].unpack_from(data) for data, _ in every]
-    parts = [_parts(data, _HEADS[wide].size, head) for (data, _), head in zip(every, heads, strict=True)]
-    rows = packing.unpacked([part[:2] for part in parts])
-    begins = folding.bounds(list(map(len, rows)))
-    terms, said = _joined(rows), np.full(begins[-1], _ONCE, dtype=U32)
-    small = [np.frombuffer(b"".join([part[at] for part in parts]), dtype=type_) for at in (4, 5, 6)]
-    places, numbers, tops = (part.astype(np.intp) for part in small)
-    often = places + np.repeat(begins[:-1], [len(part[4]) // size for part in parts])
-    said[often] = numbers
-    rarities = rarities_of(terms)
-    weights = np.rint(rarities * FINE)
-    weights[often] = _weights(numbers >> 1, rarities.take(often))
-    marks = _marks(weights, (said & U32(1)) != 0)
-    most = [head[2] for head in heads]
-    weightiest = terms.take(tops + np.repeat(begins[:-1], most)).tolist()
-    found, top = [], 0
-    for (data, when), head, part, (start, end) in zip(every, heads, parts, pairwise(begins.tolist()), strict=True):
-        flags, _, number, norm, title_weight, days, *_ = head
-        hashes, names = array("I", part[2]), array("H", part[3])
-        kept = terms[start:end], marks[start:end]
-        mine, split = tuple(weightiest[top : top + number]), head[8]
-        its_numbers, in_title = frozenset(hashes[:split]), frozenset(hashes[split:])
-        top += number
-        found.append(
-            Face(
-                bool(flags & 1),
-                when,
-                *kept,
-                norm / 1000,
-                title_weight / 1000,
-                mine,
-                its_numbers,
-                in_title,
-                days,
-                frozenset(names),
-                data,
-            )
-        )
-    return found
-
-
-_Parts = tuple[bytes, bytes, bytes, bytes, bytes, bytes, bytes]
-"""The upper and lower bytes of terms, the numbers, the names, which terms are not said once, what stands in `said` for
-these, and which are the weightiest.
-"""
-
-
-def _parts(data: bytes, start: int, head: Sequence[int]) -> _Parts:
-    *_, upper, lower, numbers, in_title, names, often = head
-    first = start + upper
-    second = first + lower
-    third = second + 4 * (numbers + in_title)
-    fourth = third + 2 * names
-    fifth = fourth + often
-    return (
-        data[start:first], data[first:second], data[second:third], data[third:fourth],
-        data[fourth:fifth], data[fifth : fifth + often], data[fifth + often :],
-    )  # fmt: skip
-
-
-_READ = packing.Remembered(_read, 8192)
-
-
-@cache
-def _rarities() -> npt.NDArray[np.float64]:
-    """The logarithm of one in how many articles holds a term, by the upper bits of its hash; 7.6 for unseen ones."""
-    data = zlib.decompress((files("aggregator.dedup") / "frequencies.bin").read_bytes())
-    return np.frombuffer(data, dtype=np.uint8).astype(np.float64) / 32
-
-
-SHIFT = 14
-
-
-def rarities_of(terms: Hashes) -> npt.NDArray[np.float64]:
-    """How rare each of these terms is."""
-    found: npt.NDArray[np.float64] = _rarities().take(terms >> U32(SHIFT))
-    return found
 
 
 def face(title: str, text: str, when: datetime) -> Face:
@@ -350,11 +125,12 @@ def _made(said: _Said, moments: Sequence[datetime]) -> list[Face]:
     pairs = said.codes[:-1] * _P1 + said.codes[1:] * _P2
     both = inside[:-1] & inside[1:]
     weighed = _weighed(_terms(said, pairs, both, words, figures), len(moments))
-    often, *shown = zip(*weighed, strict=True)
+    weightiest, *shown = zip(*weighed, strict=True)
     names, days = _names(said, pairs, both), _days(said, words, figures)
-    columns = (said.han, moments, *shown, figures.numbers, figures.title_numbers, days, names)
-    made = list(map(Face, *columns))
-    for one, data in zip(made, _packed_all(made, often), strict=True):
+    found_by = zip(weightiest, names, strict=True)
+    seconds = [when.timestamp() for when in moments]
+    made = list(map(Face, said.han, seconds, *shown, figures.numbers, figures.title_numbers, days, found_by))
+    for one, data in zip(made, packed_all(made), strict=True):
         one.data = data
     return made
 
@@ -462,9 +238,9 @@ def _mixed(pairs: Hashes) -> Hashes:
     return hashes
 
 
-_Weighed = tuple[Hashes, Hashes, npt.NDArray[np.uint16], float, float, tuple[int, ...]]
-"""Of the weightiest terms and all of the title how often each is said, these, ascending, their marks, the length of the whole vector, what the title's
-terms weigh, and the very weightiest.
+_Weighed = tuple[tuple[int, ...], Said, Hashes, float, float]
+"""The very weightiest terms; of the weightiest and all of the title how often each is said, and these, ascending; the
+length of the whole vector, and what the title's terms weigh.
 """
 
 
@@ -472,13 +248,15 @@ def _weighed(every: npt.NDArray[np.uint64], size: int) -> Iterator[_Weighed]:
     """From the terms of so many articles, as `_terms` gives them."""
     bare = every >> U64(1)
     firsts = np.flatnonzero(np.concatenate(([True], bare[1:] != bare[:-1]))[: len(bare)])
-    counts = np.add.reduceat(2.0 - (every & U64(1)), firsts) if len(firsts) else firsts.astype(np.float64)
+    counts = np.add.reduceat(U32(2) - (every.astype(U32) & U32(1)), firsts) if len(firsts) else firsts.astype(U32)
     # A term of the title stands before the same one of the text.
     titled = (every.take(firsts) & U64(1)) == 0
     bare = bare.take(firsts)
     terms, owners = bare.astype(U32), (bare >> U64(32)).astype(np.intp)
+    said: Said = counts << U32(1) | titled
+    said = said.astype(np.uint8) if (said < FITS).all() else said
     rarities = rarities_of(terms)
-    weights = _weights(counts, rarities)
+    weights = weights_of(said, rarities)
     norms = np.sqrt(np.bincount(owners, weights * weights, size)).tolist()
     in_titles = np.bincount(owners, rarities * titled, size).tolist()
     sizes = np.bincount(owners, minlength=size)
@@ -488,32 +266,15 @@ def _weighed(every: npt.NDArray[np.uint64], size: int) -> Iterator[_Weighed]:
     least = np.maximum(65535 - weights, 0).astype(U64)
     order = (np.sort(owners.astype(U64) << U64(48) | least << U64(32) | place.astype(U64))).astype(U32)
     weightiest = terms.take(order.take(np.flatnonzero(ranks < KEYS))).tolist()
-    marks, often = _marks(weights, titled), counts.astype(U32) << U32(1) | titled
     kept = titled.copy()
     kept[order.take(np.flatnonzero(ranks < MOST_TERMS))] = True
     at = np.flatnonzero(kept)
-    terms, often, marks = terms.take(at), often.take(at), marks.take(at)
+    terms, said = terms.take(at), said.take(at)
     ends = pairwise(at.searchsorted(np.append(begins, len(kept))).tolist())
     tops = pairwise(folding.bounds(np.minimum(sizes, KEYS).tolist()).tolist())
     for norm, title_weight, (start, end), (first, last) in zip(norms, in_titles, ends, tops, strict=True):
-        yield (
-            often[start:end],
-            terms[start:end],
-            marks[start:end],
-            round(norm / FINE, 3) or 1.0,
-            round(title_weight, 3),
-            tuple(weightiest[first:last]),
-        )
-
-
-def _weights(counts: npt.NDArray[Any], rarities: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    weights: npt.NDArray[np.float64] = np.rint((1 + np.log(counts)) * rarities * FINE)
-    return weights
-
-
-def _marks(weights: npt.NDArray[np.float64], titled: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint16]:
-    marks: npt.NDArray[np.uint16] = weights.astype(np.uint16) << np.uint16(1) | titled
-    return marks
+        length = round(norm / FINE, 3) or 1.0
+        yield tuple(weightiest[first:last]), said[start:end], terms[start:end], length, round(title_weight, 3)
 
 
 def terms_of(text: str) -> list[int]:

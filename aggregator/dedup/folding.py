@@ -29,7 +29,7 @@ _TABLE = np.zeros(0x110000, dtype=U32)
 
 def marked(text: str) -> Hashes:
     """Code and marks of each folded character, one for each character of the text."""
-    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=U32)
+    codes = codes_in(text)
     found: Hashes = _TABLE.take(codes)
     if not found.all():
         for code in set(codes[found == 0].tolist()):
@@ -68,6 +68,11 @@ def with_mark(found: Hashes, mark: np.uint32) -> Indexes:
 def text_of(codes: Hashes) -> str:
     """The characters of these codes."""
     return codes.tobytes().decode("utf-32-le", "surrogatepass")
+
+
+def codes_in(text: str) -> Hashes:
+    """The codes of the characters as they are."""
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=U32)
 
 
 def runs(at: Indexes, ranks: Indexes | None = None) -> tuple[Indexes, Indexes]:

@@ -7,7 +7,7 @@ for each hash the bit whose place is its upper byte and the number of hashes bef
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Generic, TypeVar
 
@@ -15,10 +15,12 @@ import numpy as np
 
 from aggregator.dedup.folding import U32, Hashes, bounds
 
-Key = TypeVar("Key")
+Kept = TypeVar("Kept")
 Value = TypeVar("Value")
 LOWER = 3
 """Bytes of a hash that are kept as they are."""
+_BLOCK = 256
+"""Values that are made at once: what is made of them on the way stays near the processor."""
 
 
 def packed(every: Sequence[Hashes]) -> list[tuple[bytes, bytes]]:
@@ -39,31 +41,50 @@ def packed(every: Sequence[Hashes]) -> list[tuple[bytes, bytes]]:
 
 def unpacked(parts: Sequence[tuple[bytes, bytes]]) -> list[Hashes]:
     """The hashes of which `packed` gave these."""
-    sizes = [len(lower) // LOWER for _, lower in parts]
-    begins, uppers = bounds(sizes), bounds([len(upper) for upper, _ in parts])
-    bits = np.unpackbits(np.frombuffer(b"".join([upper for upper, _ in parts]), dtype=np.uint8))
-    found = np.empty((begins[-1], 4), dtype=np.uint8)
-    found[:, :LOWER] = np.frombuffer(b"".join([lower for _, lower in parts]), dtype=np.uint8).reshape(-1, LOWER)
-    found[:, LOWER] = np.flatnonzero(bits) - np.arange(begins[-1]) - np.repeat(8 * uppers[:-1] - begins[:-1], sizes)
-    hashes, ends = found.view("<u4").ravel(), begins.tolist()
-    return [hashes[start:end] for start, end in pairwise(ends)]
+    uppers, lowers = [upper for upper, _ in parts], [lower for _, lower in parts]
+    sizes = [len(lower) // LOWER for lower in lowers]
+    begins, starts = bounds(sizes), bounds(list(map(len, uppers)))
+    bits = np.unpackbits(np.frombuffer(b"".join(uppers), dtype=np.uint8)).view(np.bool_)
+    at = np.flatnonzero(bits)
+    at -= np.repeat(8 * starts[:-1] - begins[:-1], sizes)
+    at -= np.arange(len(at))
+    hashes = at.astype("<u4")
+    hashes <<= U32(8 * LOWER)
+    # Three bytes are read as the lower ones of four, of which the fourth is the next hash's: hence the byte at the end.
+    lower = np.ndarray(len(at), dtype="<u4", buffer=b"".join((*lowers, b"\0")), strides=(LOWER,))
+    hashes |= lower & U32((1 << 8 * LOWER) - 1)
+    return [hashes[start:end] for start, end in pairwise(begins.tolist())]
 
 
-class Remembered(Generic[Key, Value]):
-    """What was made of keys, for as many of the last ones as are asked again soon."""
+class Remembered(Generic[Kept, Value]):
+    """What was made of what is kept of articles, for as many of the last ones as are asked again soon: half of them are
+    those made or asked for since the other half was full.
+    """
 
-    def __init__(self, make: Callable[[Sequence[Key]], Iterable[Value]], most: int) -> None:
+    def __init__(self, make: Callable[[Sequence[Kept]], Iterable[Value]], most: int) -> None:
         self._make, self._most = make, most
-        self._known: dict[Key, Value] = {}
+        self._recent: dict[int, tuple[Kept, Value]] = {}
+        self._older: dict[int, tuple[Kept, Value]] = {}
 
-    def of(self, keys: Sequence[Key]) -> list[Value]:
-        """For each key what was made of it; all that are not known are made at once."""
-        known = self._known
-        found = {key: value for key in keys if (value := known.get(key)) is not None}
-        if fresh := [key for key in dict.fromkeys(keys) if key not in found]:
-            made = dict(zip(fresh, self._make(fresh), strict=True))
-            found |= made
-            if len(known) + len(made) > self._most:
-                known.clear()
-            known |= made
-        return [found[key] for key in keys]
+    def of(self, rows: Mapping[int, Kept]) -> dict[int, Value]:
+        """By number of the article what is made of what is kept of it; what was made is given again while that is the
+        same. Those that are not known are made many at once.
+        """
+        recent, older = self._recent, self._older
+        found: dict[int, Value] = {}
+        fresh: list[int] = []
+        for number, kept in rows.items():
+            known = recent.get(number) or older.get(number)
+            if known and known[0] == kept:
+                recent[number] = known
+                found[number] = known[1]
+            else:
+                fresh.append(number)
+        for start in range(0, len(fresh), _BLOCK):
+            part = fresh[start : start + _BLOCK]
+            for number, value in zip(part, self._make([rows[number] for number in part]), strict=True):
+                recent[number] = (rows[number], value)
+                found[number] = value
+        if 2 * len(recent) > self._most:
+            self._recent, self._older = {}, recent
+        return found

@@ -7,8 +7,9 @@ The array work is done for many texts at once, since a call of numpy's costs mor
 from __future__ import annotations
 
 import re
+import sys
 from array import array
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise
 from struct import Struct
@@ -57,16 +58,48 @@ class Fingerprint:
 
     han: bool
     length: int
-    keys: tuple[int, ...]
     sample: Hashes
     whole: bool
-    slots: frozenset[int]
-    places: frozenset[int]
+    known_keys: tuple[int, ...] | None = None
+    known_slots: frozenset[int] | None = None
+    known_places: frozenset[int] | None = None
+    """These three are read from `data` when one asks for them."""
     data: bytes = b""
+
+    @property
+    def keys(self) -> tuple[int, ...]:
+        """What copies are found under."""
+        if self.known_keys is None:
+            start, end = self._keys_within()
+            self.known_keys = tuple(array("i", self.data[start:end]))
+        return self.known_keys
+
+    @property
+    def slots(self) -> frozenset[int]:
+        """Numbers in their surroundings."""
+        if self.known_slots is None:
+            self.known_slots = frozenset(array("I", self.data[self._keys_within()[1] :]))
+        return self.known_slots
+
+    @property
+    def places(self) -> frozenset[int]:
+        """The surroundings alone."""
+        if self.known_places is None:
+            self.known_places = frozenset(array("H", self.data[self._keys_within()[1] :])[_UPPER::2])
+        return self.known_places
+
+    def _keys_within(self) -> tuple[int, int]:
+        _, size, keys, _, upper, _ = _HEAD.unpack_from(self.data)
+        start = HEADING + upper + packing.LOWER * size
+        return start, start + 4 * keys
 
     def packed(self) -> bytes:
         """About 600 bytes for a text of 1,000 characters."""
         return self.data
+
+
+_UPPER = int(sys.byteorder == "little")
+"""Which half of a slot, as it lies in memory, is the place."""
 
 
 def _packed_all(prints: Sequence[Fingerprint]) -> list[bytes]:
@@ -89,37 +122,25 @@ def unpacked(data: bytes) -> Fingerprint:
 
 
 def unpacked_all(every: Sequence[bytes]) -> list[Fingerprint]:
-    """The fingerprints from `packed`. The last ones are kept: the same articles are compared with many that come."""
-    return _READ.of(every)
-
-
-def _read(every: Sequence[bytes]) -> list[Fingerprint]:
+    """The fingerprints from `packed`."""
     heads = [_HEAD.unpack_from(data) for data in every]
-    samples, rests = [], []
-    for data, (_, size, keys, _, upper, _) in zip(every, heads, strict=True):
-        first = HEADING + upper
-        second = first + packing.LOWER * size
-        third = second + 4 * keys
-        samples.append((data[HEADING:first], data[first:second]))
-        rests.append((tuple(array("i", data[second:third])), frozenset(array("I", data[third:]))))
+    parts = []
+    for data, (_, size, _, _, upper, _) in zip(every, heads, strict=True):
+        cut = HEADING + upper
+        parts.append((data[HEADING:cut], data[cut : cut + packing.LOWER * size]))
+    rows = zip(every, heads, packing.unpacked(parts), strict=True)
     return [
-        Fingerprint(
-            bool(flags & 2),
-            flags >> 2,
-            keys,
-            sample,
-            bool(flags & 1),
-            slots,
-            frozenset([slot >> 16 for slot in slots]),
-            data,
-        )
-        for data, (flags, *_), sample, (keys, slots) in zip(
-            every, heads, packing.unpacked(samples), rests, strict=True
-        )
+        Fingerprint(bool(flags & 2), flags >> 2, sample, bool(flags & 1), data=data)
+        for data, (flags, *_), sample in rows
     ]
 
 
-_READ = packing.Remembered(_read, 4096)
+def remembered(rows: Mapping[int, bytes]) -> dict[int, Fingerprint]:
+    """The same by number of the article. The last ones are kept: the same are compared with many that come."""
+    return _READ.of(rows)
+
+
+_READ = packing.Remembered(unpacked_all, 4096)
 
 
 def is_current(data: bytes) -> bool:
@@ -171,8 +192,7 @@ def _made(texts: Sequence[str]) -> list[Fingerprint]:
         lengths = (mine[:, 1] - mine[:, 0]).tolist()
         rest = zip(which, lengths, _samples_and_keys(codes, mine, han=script), slots, strict=True)
         for at, length, (sample, whole, keys), its in rest:
-            places = frozenset([slot >> 16 for slot in its])
-            made[at] = Fingerprint(script, length, keys, sample, whole, its, places)
+            made[at] = Fingerprint(script, length, sample, whole, keys, its)
     found = [made[at] for at in range(len(texts))]
     for one, data in zip(found, _packed_all(found), strict=True):
         one.data = data

@@ -25,11 +25,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import groupby
+from operator import itemgetter
 
 import numpy as np
 
-from aggregator.dedup import folding
-from aggregator.dedup.folding import U32
+from aggregator.dedup import folding, pieces
+from aggregator.dedup.folding import U32, Hashes
 from aggregator.dedup.prints import (
     HEADING,
     Fingerprint,
@@ -37,6 +39,7 @@ from aggregator.dedup.prints import (
     fingerprints,
     is_current,
     length_and_tie,
+    remembered,
     unpacked,
     unpacked_all,
 )
@@ -45,7 +48,7 @@ from aggregator.text import sentences
 
 __all__ = [
     "HEADING", "Change", "Changed", "Fingerprint", "Likeness", "changes", "compare", "conflicts", "fingerprint",
-    "fingerprints", "is_current", "judge", "judge_all", "length_and_tie", "letters", "unpacked", "unpacked_all",
+    "fingerprints", "is_current", "judge", "judge_all", "length_and_tie", "letters", "remembered", "unpacked", "unpacked_all",
 ]  # fmt: skip
 
 SHORTEST = 24
@@ -88,21 +91,27 @@ def letters(text: str) -> str:
 
 def judge(a: Fingerprint, b: Fingerprint, texts: Callable[[], tuple[str, str]]) -> Likeness | None:
     """How the two texts are one, or None. `texts` gives both; called only where the samples leave a doubt."""
-    return judge_all(a, [b], lambda _: texts())[0]
+    return judge_all([(a, b)], lambda _: texts())[0]
 
 
 def judge_all(
-    one: Fingerprint, others: Sequence[Fingerprint], texts: Callable[[int], tuple[str, str]]
+    pairs: Sequence[tuple[Fingerprint, Fingerprint]], texts: Callable[[int], tuple[str, str]]
 ) -> list[Likeness | None]:
-    """The judgement on one text with each of the others; `texts` gives its text and that of the other of this index."""
-    found: list[Likeness | None] = [None] * len(others)
-    near = [
-        at for at, other in enumerate(others) if one.han == other.han and min(one.length, other.length) >= SHORTEST
-    ]
-    for at, share in zip(near, _sampled_shares(one, [others[at] for at in near]), strict=True):
-        if share >= SURE_OTHER and not _other_numbers(one, others[at], copy=share >= COPY):
-            found[at] = _sure(one, others[at], share) if share >= SURE_COPY else compare(*texts(at))
+    """The judgement on the two texts of each of these pairs; `texts` gives those of the pair of this index. It takes less
+    time where pairs of the same first one follow each other.
+    """
+    found: list[Likeness | None] = [None] * len(pairs)
+    near = [at for at, (a, b) in enumerate(pairs) if a.han == b.han and min(a.length, b.length) >= SHORTEST]
+    for start in range(0, len(near), _BLOCK):
+        part = near[start : start + _BLOCK]
+        for at, share in zip(part, _sampled_shares([pairs[at] for at in part]), strict=True):
+            if share >= SURE_OTHER and not _other_numbers(*pairs[at], copy=share >= COPY):
+                found[at] = _sure(*pairs[at], share) if share >= SURE_COPY else compare(*texts(at))
     return found
+
+
+_BLOCK = 256
+"""Pairs of which the samples are compared at once: what is made of them on the way stays near the processor."""
 
 
 def _sure(a: Fingerprint, b: Fingerprint, share: float) -> Likeness:
@@ -110,35 +119,34 @@ def _sure(a: Fingerprint, b: Fingerprint, share: float) -> Likeness:
     return Likeness(round(share, 3), round(share * ratio, 3))
 
 
-def _sampled_shares(one: Fingerprint, others: Sequence[Fingerprint]) -> list[float]:
-    """Estimates of the share of the shorter text in the longer, from the hashes that both samples must hold."""
-    if not others or not len(one.sample):
-        return [0.0] * len(others)
-    samples = [other.sample for other in others]
-    _, who, _ = shared(one.sample, samples)
-    hits = np.bincount(who, minlength=len(others))
-    shorter = np.array([_is_shorter(one, other) for other in others])
+def _sampled_shares(pairs: Sequence[tuple[Fingerprint, Fingerprint]]) -> list[float]:
+    """Estimates of the share of the shorter text in the longer, from the hashes that both samples must hold; 0 where it
+    is certainly less than SURE_OTHER.
+    """
+    sets: list[tuple[Hashes, list[Hashes]]] = []
+    for one, run in groupby(pairs, key=itemgetter(0)):
+        sets.append((one.sample, [other.sample for _, other in run]))
+    _, hits, _ = shared(sets)
+    return [_share(*pair, number) if number else 0.0 for pair, number in zip(pairs, hits.tolist(), strict=True)]
+
+
+def _share(one: Fingerprint, other: Fingerprint, hits: int) -> float:
+    shorter, longer = (one, other) if _is_shorter(one, other) else (other, one)
+    limit = _ALL if longer.whole or not len(longer.sample) else longer.sample[-1]
+    enough = int(hits / SURE_OTHER) + 1
+    if enough < len(shorter.sample) and shorter.sample[enough] <= limit:
+        return 0.0
     # What of the shorter one's sample the longer one's would hold too, if it stood there.
-    limits = np.array([_limit(other) for other in others], dtype=U32)
-    mine = np.searchsorted(one.sample, limits, side="right")
-    every = np.concatenate(samples)
-    sizes = np.array([len(sample) for sample in samples])
-    theirs = np.bincount(np.repeat(np.arange(len(others)), sizes), every <= _limit(one), len(others))
-    counts = np.where(shorter, mine, theirs)
-    shares: list[float] = (hits / np.maximum(counts, 1)).tolist()
-    return shares
+    return hits / max(int(shorter.sample.searchsorted(limit, side="right")), 1)
+
+
+_ALL = U32(0xFFFFFFFF)
 
 
 def _is_shorter(one: Fingerprint, other: Fingerprint) -> bool:
     if one.length == other.length:
         return bool(one.sample.tolist() <= other.sample.tolist())
     return one.length < other.length
-
-
-def _limit(one: Fingerprint) -> np.uint32:
-    """Every small hash of the text up to this one is in the sample."""
-    limit: np.uint32 = U32(0xFFFFFFFF) if one.whole or not len(one.sample) else one.sample[-1]
-    return limit
 
 
 def _other_numbers(a: Fingerprint, b: Fingerprint, *, copy: bool) -> bool:
@@ -153,21 +161,21 @@ def _other_numbers(a: Fingerprint, b: Fingerprint, *, copy: bool) -> bool:
 
 def conflicts(a: Fingerprint, b: Fingerprint) -> tuple[int, int]:
     """How many surroundings hold the same number in both texts, and how many hold different ones."""
-    common = len(a.places & b.places)
-    agree = len({slot >> 16 for slot in a.slots & b.slots}) if common else 0
-    return agree, common - agree
+    if a.places.isdisjoint(b.places):
+        return 0, 0
+    agree = len({slot >> 16 for slot in a.slots & b.slots})
+    return agree, len(a.places & b.places) - agree
 
 
 def compare(one: str, other: str) -> Likeness | None:
     """The judgement from the texts themselves; numbers are not looked at here."""
     short, long = sorted((letters(one), letters(other)), key=lambda said: (len(said), said))
-    han = _is_han(long)
-    size = 4 if han else 8
-    pieces = _pieces(long, size)
-    mine = _pieces(short, size)
-    if not mine:
+    codes = folding.codes_in(long)
+    han = _is_han(codes)
+    number, common = pieces.in_common(folding.codes_in(short), codes, 4 if han else 8)
+    if not number:
         return None
-    share = len(mine & pieces) / len(mine)
+    share = common / number
     of_longer = share * len(short) / len(long)
     likeness = Likeness(round(share, 3), round(of_longer, 3))
     if share >= (COPY_OF_PART if likeness.excerpt else COPY):
@@ -233,8 +241,8 @@ def _kept(text: str, long: str, *, han: bool) -> _Kept:
     return _Kept(whole / total, told / total, gap / total, blocks, number) if total else _Kept(0, 0, 1, 0, 0)
 
 
-def _is_han(said: str) -> bool:
-    return sum(1 for char in said[:2000] if char > "\u2e7f") * 4 >= min(len(said), 2000)
+def _is_han(said: Hashes) -> bool:
+    return int(np.count_nonzero(said[:2000] > 0x2E7F)) * 4 >= min(len(said), 2000)
 
 
 def _pieces(said: str, size: int) -> set[str]:

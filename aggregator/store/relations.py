@@ -104,15 +104,13 @@ def traces(connection: sa.Connection, ids: Iterable[int]) -> dict[int, Trace]:
 def prints(connection: sa.Connection, ids: Iterable[int]) -> dict[int, Fingerprint]:
     """The fingerprints of these articles; those without are left out."""
     rows = _kept(connection, "SELECT article_id, print FROM trace", ids, reprint.is_current)
-    found = reprint.unpacked_all([bytes(said) for _, said in rows])
-    return {identity: one for (identity, _), one in zip(rows, found, strict=True)}
+    return reprint.remembered({identity: bytes(said) for identity, said in rows})
 
 
 def faces(connection: sa.Connection, ids: Iterable[int]) -> dict[int, Face]:
     """The faces of these articles; those without are left out."""
     rows = _kept(connection, "SELECT article_id, face, at FROM trace", ids, story.is_current)
-    found = story.unpacked_all([(bytes(face), instant(at)) for _, face, at in rows])
-    return {identity: one for (identity, *_), one in zip(rows, found, strict=True)}
+    return story.remembered({identity: (bytes(face), 60 * at) for identity, face, at in rows})
 
 
 def _kept(
