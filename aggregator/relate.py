@@ -296,7 +296,7 @@ def settle(connection: sa.Connection, ids: Collection[int], torn: Collection[int
     done = _followed(connection, linkage, wanted, known)
     clusters = linkage.clusters(done)
     members = {one for cluster in clusters for one in cluster}
-    stories.place(connection, clusters, notes.originals_of(members) | original, notes.scores, ids)
+    stories.place(connection, clusters, notes.originals_of(members) | original, notes.above, ids)
 
 
 def _followed(
@@ -348,17 +348,17 @@ class _Notes:
         self._original = dict(original)
         self._kept = kept
         self._has_words = relations.has_verdicts(connection)
-        self.scores: dict[int, dict[int, int]] = {}
+        self.above: dict[int, dict[int, int]] = {}
 
     def of(self, ids: Collection[int]) -> groups.Noted:
         """Scores, reprints within a story's days (linked in any case, with one original), and what analysts said."""
-        scores, always = links.of(self._connection, ids)
+        above, always = links.of(self._connection, ids, groups.NOTHING)
         words = relations.verdicts(self._connection, ids) if self._has_words else _SILENCE
-        self.scores |= scores
+        self.above |= above
         original = self.originals_of({one for pair in always for one in pair})
         copies = {(a, b) for a, b in always if (original[a] or a) == (original[b] or b)}
         together = {*words[ONE_STORY], *copies, *self._kept} - words[TWO_STORIES]
-        return groups.Noted(scores, together, words[TWO_STORIES])
+        return groups.Noted(above, together, words[TWO_STORIES])
 
     def originals_of(self, ids: Collection[int]) -> dict[int, int | None]:
         """The originals of these articles, as they are now."""

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aggregator.dedup import groups
-from aggregator.dedup.groups import JOINS, PARTS, STRANGERS, Linkage, Noted
+from aggregator.dedup.groups import JOINS, NOTHING, PARTS, STRANGERS, Linkage, Noted
 
 MEMBERS = range(14)
 PAIRS = list(combinations(MEMBERS, 2))
@@ -53,9 +53,9 @@ def by_force(scores, together):
 
 
 def sides(scores, ids):
-    """Of each of these articles the others, and what they score in parts."""
+    """Of each of these articles the others, and what they score above strangers in parts."""
     both = [side for (a, b), score in scores.items() for side in ((a, b, score), (b, a, score))]
-    return {one: {b: round(score * PARTS) for a, b, score in both if a == one} for one in ids}
+    return {one: {b: round(score * PARTS) - NOTHING for a, b, score in both if a == one} for one in ids}
 
 
 def reader(scores, together, asked):

@@ -27,8 +27,9 @@ AT_ONCE, AT_A_TIME = 12, 150
 """Neighbours of one article that are read together, and articles."""
 PARTS = 1_000_000
 """Scores are counted in whole parts of so many, so that no order of adding makes a difference."""
-_STRANGERS = round(STRANGERS * PARTS)
-_ENOUGH = round(JOINS * PARTS) - _STRANGERS
+NOTHING = round(STRANGERS * PARTS)
+"""The score of two articles of which nothing was noted, in such parts."""
+_ENOUGH = round(JOINS * PARTS) - NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,11 +139,11 @@ class _Forest:
 
 @dataclass(frozen=True, slots=True)
 class Noted:
-    """What is noted of some articles: of each the others that it may be one story with and what they score, in parts
-    of `PARTS`; which pairs are one story by an analyst's word or as reprints, and which an analyst keeps apart.
+    """What is noted of some articles: of each the others that it may be one story with and by how much they score
+    above strangers, in parts of `PARTS`; which pairs are one story by an analyst's word or as reprints, and which an analyst keeps apart.
     """
 
-    scores: Mapping[int, Mapping[int, int]]
+    above: Mapping[int, Mapping[int, int]]
     together: Collection[Pair] = ()
     apart: Collection[Pair] = ()
 
@@ -273,13 +274,15 @@ class Linkage:
         for one in fresh:
             where[one] = one
             self._of[one] = [one]
-            scores, mine = noted.scores.get(one, {}), near[one]
-            unread = {other: score - _STRANGERS for other, score in scores.items() if other not in where}
-            mine |= unread
-            self._links += len(unread)
-            for other in where.keys() & scores.keys():
-                root = where[other]
-                mine[root] = near[root][one] = mine.get(root, 0) + scores[other] - _STRANGERS
+            mine = near[one] = dict(noted.above.get(one, ()))
+            known = where.keys() & mine.keys()
+            self._links += len(mine) - len(known)
+            for other in known:
+                more = mine.pop(other)
+                root = where[
+                    other
+                ]  # it has the sum of what its articles score with this one, as long as that was unread
+                mine[root] = near[root].setdefault(one, more)
         for a, b in noted.apart:
             one, other = self._where.get(a, a), self._where.get(b, b)
             self._apart[one].add(other)

@@ -42,13 +42,13 @@ def put(connection: sa.Connection, scores: Mapping[Pair, tuple[int, int]]) -> No
     _write(connection, np.concatenate([old_owners, owners]), np.concatenate([old, fresh]))
 
 
-def of(connection: sa.Connection, ids: Iterable[int]) -> tuple[dict[int, dict[int, int]], set[Pair]]:
-    """Of each of these articles the others that it is linked with, and what they score; and those pairs that do not
-    hang on keys, as reprints.
+def of(connection: sa.Connection, ids: Iterable[int], above: int = 0) -> tuple[dict[int, dict[int, int]], set[Pair]]:
+    """Of each of these articles the others that it is linked with, and how much more than `above` they score; and those
+    pairs that do not hang on keys, as reprints.
     """
     rows = list(among(connection, _latest(MOST), "article_id", ids))
     links = np.frombuffer(b"".join([kept for _, kept in rows]), dtype=LINK)
-    others, scores = links["other"].tolist(), links["score"].tolist()
+    others, scores = links["other"].tolist(), (links["score"] - above).tolist()
     found, at, always = {}, 0, links["keys"] == ALWAYS
     for owner, kept in rows:
         end = at + len(kept) // LINK.itemsize

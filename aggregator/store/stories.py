@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
@@ -11,6 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from aggregator.dedup import groups
 from aggregator.store import relations, statements
 from aggregator.store.schema import article, story_alias, trace
 from aggregator.store.schema import place as places
@@ -21,12 +22,12 @@ def place(
     connection: sa.Connection,
     clusters: Sequence[Collection[int]],
     original: Mapping[int, int | None],
-    scores: Mapping[int, Mapping[int, int]],
+    above: Mapping[int, Mapping[int, int]],
     relinked: Collection[int] = (),
 ) -> None:
     """Write where each article of `original` stands. A story's id stays with most of its articles; of two that become one the older
     id stays and the other is remembered as its alias. Stories of articles with other links than before (`relinked`) are
-    described anew.
+    described anew. `above` holds what links score above strangers.
     """
     before = relations.placed(connection, original)
     story_of = {member: before.get(member, relations.NOWHERE)[0] for member in original}
@@ -50,12 +51,22 @@ def place(
     changed = {row["story_id"] for row in rows} | {before.get(row["article_id"], relations.NOWHERE)[0] for row in rows}
     changed |= {story_of.get(one) for one in relinked}
     described = {one for one in changed | merged_all if one is not None}
-    weight = {
-        member: sum(score for other, score in scores.get(member, {}).items() if story_of.get(other) == story_id)
-        for member, story_id in story_of.items()
-        if story_id in described
-    }
-    _describe(connection, described, weight)
+    mates: dict[int, set[int]] = {one: set() for one in described}
+    for member, its in story_of.items():
+        if its in mates:
+            mates[its].add(member)
+    _describe(connection, described, _weights(mates.values(), above))
+
+
+def _weights(every: Iterable[Collection[int]], above: Mapping[int, Mapping[int, int]]) -> dict[int, int]:
+    """Of each article of these stories what its links within the story score together."""
+    found = {}
+    for mates in every:
+        for member in mates:
+            mine = above.get(member, {})
+            near = mine.keys() & mates
+            found[member] = sum(mine[other] for other in near) + groups.NOTHING * len(near)
+    return found
 
 
 def _rows(
