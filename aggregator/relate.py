@@ -24,6 +24,7 @@ from typing import Generic, TypeVar
 import numpy as np
 import sqlalchemy as sa
 
+from aggregator import memory
 from aggregator.dedup import groups, nearby, reprint, story
 from aggregator.dedup.folding import Indexes
 from aggregator.dedup.nearby import Places
@@ -37,7 +38,7 @@ from aggregator.store.relations import Pair, Trace
 
 Kept = TypeVar("Kept")
 One = TypeVar("One")
-LINKED, SETTLED = 250, 500
+LINKED, SETTLED = 250, 250
 """Articles linked and articles placed at a time: what is read of their neighbourhoods is held for all of them."""
 FLOOR = groups.JOINS
 """Scores below are not noted: alone they join nothing."""
@@ -73,9 +74,11 @@ def catch_up(archive: Archive, now: datetime, stopped: Callable[[], bool] = lamb
     with archive.reading() as connection:
         waiting = unrelated.in_time(connection)
     reprints: frozenset[int] = frozenset()
-    for some in _batches(waiting, SETTLED):
+    for number, some in enumerate(_batches(waiting, SETTLED), 1):
         if not stopped():
             reprints |= _caught_up(archive, some, now)
+        if number % 5 == 0:
+            memory.give_back()
     return reprints
 
 
