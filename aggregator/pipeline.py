@@ -4,6 +4,7 @@
               then one after the other, many feeds a transaction:
     take_in       what one feed brought, with its new state; a feed that fails never stops another
     admit         same entry? ─> new, a further revision, or known already; tags; reprints; stories
+    catch_up      where many feeds bring much, reprints and stories of all of it in the end, in the order of time
 
 No transaction is open while the network is busy or a feed is being parsed. A feed's validators are stored in the
 transaction that stores its articles, so that a crash in between makes it ask again instead of losing them.
