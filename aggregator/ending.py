@@ -96,6 +96,18 @@ def status(error: BaseException) -> int:
     raise error
 
 
+def came_of_ctrl_c(error: BaseException) -> bool:
+    """Whether this is a KeyboardInterrupt, or what a library made of one while it cleaned up."""
+    seen: set[int] = set()
+    cause: BaseException | None = error
+    while cause is not None and id(cause) not in seen:
+        if isinstance(cause, KeyboardInterrupt):
+            return True
+        seen.add(id(cause))
+        cause = cause.__cause__ or cause.__context__
+    return False
+
+
 def hand_over(stop: Callable[[], None], reload: Callable[[], None]) -> None:
     """The start is over: call these, from another thread than the main one, also for what came meanwhile."""
     listen()

@@ -17,6 +17,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from aggregator.cli import cli, main
+from aggregator.cli.progress import interruptible
 from aggregator.model import Article
 from aggregator.query import parse
 from aggregator.store import articles, maintenance, reindex, search
@@ -205,5 +207,21 @@ def test_report_on_a_terminal(filled):
     out = filled.with_name("report.html")
     out.write_text("before")
     status, shown = Interrupted(filled, "report", "--out", str(out)).run("of ")
-    assert (status, "nothing was written" in " ".join(shown.split())) == (130, True)
+    assert (status, "nothing was written" in " ".join(shown.split())) == (130, True), shown
     assert out.read_text() == "before"
+
+
+def test_what_a_library_makes_of_ctrl_c_is_ctrl_c(monkeypatch, capsys):
+    """An error raised while a connection is closed after Ctrl-C is no defect: how things stand is said, and 130."""
+
+    def closing_fails(*_args, **_options):
+        with interruptible("nothing was written"):
+            try:
+                raise KeyboardInterrupt
+            finally:
+                raise sa.exc.OperationalError("ROLLBACK", None, Exception("interrupted"))
+
+    monkeypatch.setattr(cli, "main", closing_fails)
+    with pytest.raises(SystemExit) as left:
+        main(["stats"])
+    assert (left.value.code, capsys.readouterr().err) == (130, "aggregator: stopped; nothing was written\n")

@@ -150,6 +150,8 @@ def _status_of(error: BaseException) -> int:  # noqa: PLR0911 - a table of what 
             # The reader of our output has gone (`| head`): nothing is wrong, and nothing more can be said.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
+    if ending.came_of_ctrl_c(error):
+        return ending.INTERRUPTED
     if os.environ.get("AGGREGATOR_DEBUG"):
         raise error
     _say(f"unexpected {type(error).__name__}: {error}; set AGGREGATOR_DEBUG=1 to see where, and report it")

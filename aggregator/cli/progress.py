@@ -8,6 +8,8 @@ from contextlib import contextmanager
 
 import click
 
+from aggregator import ending
+
 Advance = Callable[[float, str], object]
 """Told how many are done, and a word on them."""
 
@@ -17,8 +19,9 @@ def interruptible(sentence: str) -> Iterator[None]:
     """Say on Ctrl-C how things stand; the command then ends with 130, as it does of itself."""
     try:
         yield
-    except KeyboardInterrupt:
-        click.echo(f"aggregator: stopped; {sentence}", err=True)
+    except BaseException as error:
+        if ending.came_of_ctrl_c(error):
+            click.echo(f"aggregator: stopped; {sentence}", err=True)
         raise
 
 
