@@ -135,9 +135,8 @@ class Work:
                 for item in document.iter("item"):
                     title, html = item.findtext("title", ""), item.findtext("description", "")
                     file = inbox / f"{TOKEN.findall(title)[0]}.md"
-                    if (
-                        not file.exists()
-                    ):  # beside and renamed: a kill leaves no empty file, which `import` would refuse
+                    if not file.exists():
+                        # Renamed when it is whole: a kill leaves no empty file, which `import` would refuse.
                         beside = self.folder / "entry.writing"
                         beside.write_text(f"# {title}\n\n{html}\n", encoding="utf-8")
                         beside.replace(file)
