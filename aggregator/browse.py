@@ -22,7 +22,7 @@ MOST = 2_000
 """Articles that one search gives, newest first, and rows on one page of answers."""
 _INNER = (
     "alembic_version", "article_slot", "article_word", "reprint_key", "reprint_link", "story_key", "story_links",
-    "trace", "story_alias",
+    "trace", "story_alias", "unrelated",
 )  # fmt: skip
 QUERIES: dict[str, dict[str, Any]] = {
     "search": {

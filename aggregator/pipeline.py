@@ -110,19 +110,21 @@ class Brought:
 def poll(
     which: Sequence[Feed], parts: Parts, *, force: bool = False, store: Storing | None = None
 ) -> Iterator[PollReport]:
-    """Ask these feeds now, and yield a report for each as soon as what it brought is committed.
+    """Ask these feeds now, and yield a report for each as soon as what it brought is committed and compared with all
+    that is there; that comes in the end where many bring much.
 
     A feed told to wait by Retry-After is skipped unless `force`. Stops early, keeping what is committed, when
     `parts.stopped()` says so. `store` stands for `take_in`.
     """
     with parts.archive.reading() as connection:
         states = feeds.states(connection, [feed.id for feed in which])
+        left = unrelated.are_there(connection)  # by a poll that was cut short
 
     def asking(pool: ThreadPoolExecutor) -> Iterator[Future[Brought]]:
         for feed in turn.interleaved(which):
             yield pool.submit(ask, feed, states.get(feed.id) or FeedState(feed.id), parts, force=force)
 
-    storing = _Storing(parts, store)
+    storing = _Storing(parts, store, waiting=left)
     pool = ThreadPoolExecutor(max_workers=parts.workers, thread_name_prefix="fetch")
     try:
         for group in _as_completed(asking(pool), parts):
@@ -138,11 +140,9 @@ class _Storing:
     much. Reports wait for that, since they count reprints. `store`, where given, does all itself.
     """
 
-    def __init__(self, parts: Parts, store: Storing | None) -> None:
-        self._parts, self._store = parts, store
+    def __init__(self, parts: Parts, store: Storing | None, *, waiting: bool) -> None:
+        self._parts, self._store, self._waiting = parts, store, waiting
         self._held: list[Taken] = []
-        with parts.archive.reading() as connection:
-            self._waiting = unrelated.are_there(connection)  # left by a poll that was cut short
 
     def __call__(self, group: Sequence[Brought]) -> list[PollReport]:
         """The reports of what is stored and compared by now."""

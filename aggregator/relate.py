@@ -38,8 +38,8 @@ from aggregator.store.relations import Pair, Trace
 
 Kept = TypeVar("Kept")
 One = TypeVar("One")
-LINKED, SETTLED = 250, 250
-"""Articles linked and articles placed at a time: what is read of their neighbourhoods is held for all of them."""
+BATCH = 250
+"""Articles related at a time: what is read of their neighbourhoods is held for all of them."""
 FLOOR = groups.JOINS
 """Scores below are not noted: alone they join nothing."""
 SAME_TEXT, SAID = 6.0, 12.0
@@ -52,14 +52,12 @@ AHEAD = timedelta(hours=24)
 
 
 def relate(connection: sa.Connection, stored: Sequence[Article], now: datetime) -> frozenset[int]:
-    """Relate new and revised articles to all others, in the transaction that stores them; those that are reprints.
+    """Relate new and revised articles to all others; the ids of those that are reprints.
 
     In the order of time, so that what is looked up together lies together, whatever feeds they came from.
     """
-    for some in _batches(sorted(stored, key=lambda one: _when(one, now)), SETTLED):
-        torn: set[int] = set()
-        for part in _batches(some, LINKED):
-            torn |= link(connection, _traces(part, now), {one.id: one.text for one in part})
+    for some in _batches(sorted(stored, key=lambda one: _when(one, now)), BATCH):
+        torn = link(connection, _traces(some, now), {one.id: one.text for one in some})
         settle(connection, [one.id for one in some], torn)
     placed = relations.placed(connection, [one.id for one in stored])
     return frozenset(identity for identity, (_, original) in placed.items() if original is not None)
@@ -74,9 +72,10 @@ def catch_up(archive: Archive, now: datetime, stopped: Callable[[], bool] = lamb
     with archive.reading() as connection:
         waiting = unrelated.in_time(connection)
     reprints: frozenset[int] = frozenset()
-    for number, some in enumerate(_batches(waiting, SETTLED), 1):
-        if not stopped():
-            reprints |= _caught_up(archive, some, now)
+    for number, some in enumerate(_batches(waiting, BATCH), 1):
+        if stopped():
+            break
+        reprints |= _caught_up(archive, some, now)
         if number % 5 == 0:
             memory.give_back()
     return reprints
@@ -102,12 +101,12 @@ def recalculate(connection: sa.Connection, now: datetime | None = None) -> None:
     relations.clear(connection)
     unrelated.clear(connection)
     ids = []
-    for batch in _batches(articles.every(connection), LINKED):
+    for batch in _batches(articles.every(connection), BATCH):
         seen = now or max(article.first_seen for article in batch if article.first_seen)
         link(connection, _traces(batch, seen), {one.id: one.text for one in batch})
         ids += [article.id for article in batch]
     relations.link_by_word(connection, SAID)
-    for some in _batches(ids, SETTLED):
+    for some in _batches(ids, BATCH):
         settle(connection, some)
 
 

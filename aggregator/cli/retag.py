@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from aggregator import ending
+
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
@@ -46,8 +48,8 @@ def retag(app: App, /, form: str, after: int, *, dry_run: bool) -> None:
                 changes += [(article, change) for article, change in batch if change != unchanged]
                 last, count = batch[-1][0], count + len(batch)
                 advance(count, f"of {total}")
-    except KeyboardInterrupt:
-        if not dry_run:
+    except BaseException as error:
+        if not dry_run and ending.came_of_ctrl_c(error):
             click.echo(f"aggregator: stopped; `aggregator retag --after {last}` goes on from here", err=True)
         raise
     _show(summed(changes), form, done=not dry_run)

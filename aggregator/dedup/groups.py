@@ -223,13 +223,13 @@ class Linkage:
         What an unread article is one story with in any case can only make its average less, so that no more of the
         neighbours are read than could be the closest.
         """
-        of, where, most = self._of, self._where, len(self._of[one])
-        enough, best = _ENOUGH * most, (0.0, 0)
+        of, where, room = self._of, self._where, self._room()
+        enough, best = _ENOUGH * len(of[one]), (0.0, 0)
         near, apart = self._near[one], self._apart.get(one, ())
         for other in [other for other, more in near.items() if more > enough]:  # most say too little for any size
             if other in of:
                 offer = (near[other] / len(of[other]), -other)
-            elif other not in where and self._room():
+            elif room and other not in where:
                 offer = (float(near[other]), -other)
             else:
                 continue
@@ -278,10 +278,8 @@ class Linkage:
             known = where.keys() & mine.keys()
             self._links += len(mine) - len(known)
             for other in known:
-                more = mine.pop(other)
-                root = where[
-                    other
-                ]  # it has the sum of what its articles score with this one, as long as that was unread
+                more, root = mine.pop(other), where[other]
+                # The root has the sum of what its articles score with this one, from when that was unread.
                 mine[root] = near[root].setdefault(one, more)
         for a, b in noted.apart:
             one, other = self._where.get(a, a), self._where.get(b, b)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import sqlalchemy as sa
@@ -174,7 +174,7 @@ def forget(connection: sa.Connection, old: Collection[Trace]) -> None:
                 sa.delete(reprint_key).where(reprint_key.c.key == key, reprint_key.c.article_id == one.id)
             )
         mine = (
-            story_key.c.span == _span(one.moment),
+            story_key.c.span == span_of(one.moment),
             story_key.c.article_id == one.id,
             story_key.c.key.in_(one.face.keys()),
         )
@@ -189,7 +189,11 @@ def under_reprint_keys(connection: sa.Connection, keys: Iterable[int]) -> dict[i
     return found
 
 
-def _span(moment: int) -> int:
+At = TypeVar("At", int, nearby.Numbers)
+
+
+def span_of(moment: At) -> At:
+    """The span of `story_key` in which this moment lies, or each of these."""
     return (moment >> TIE_BITS) // SPAN
 
 
@@ -208,7 +212,7 @@ def put_keys(connection: sa.Connection, reprint_keys: Iterable[Pair], places: Pl
     """Enter articles under their keys: (key, article) of reprints, and those of stories. In the order of the index."""
     insert(connection, reprint_key, ("key", "article_id"), sorted(reprint_keys))
     mine = places.stand()
-    spans = (mine.moments >> TIE_BITS) // SPAN
+    spans = span_of(mine.moments)
     order = np.lexsort((mine.moments, mine.keys, spans))
     columns = (spans, places.keys[mine.keys], mine.moments, mine.ids)
     rows = list(zip(*(column[order].tolist() for column in columns), strict=True))
@@ -248,18 +252,16 @@ def shares(connection: sa.Connection, pairs: Iterable[Pair]) -> dict[Pair, float
 
 def _with_one_of(connection: sa.Connection, query: str, ids: Collection[int]) -> Iterator[Any]:
     """The links with one of these articles on either side."""
-    yield from _bounded(connection, query, "a", "b", ids, MOST_PAIRS)
-    yield from _bounded(connection, query, "b", "a", ids, MOST_PAIRS)
+    yield from _bounded(connection, query, "a", "b", ids)
+    yield from _bounded(connection, query, "b", "a", ids)
 
 
-def _bounded(
-    connection: sa.Connection, query: str, side: str, other: str, ids: Collection[int], most: int
-) -> list[Any]:
-    """The links with one of these articles on this side; of more than `most` the latest, which were asked for."""
-    found = list(among(connection, query, side, ids, f" LIMIT {most}"))
-    if len(found) >= most:
-        order = f" ORDER BY {side} DESC, {other} DESC LIMIT {most}"
-        found = list(islice(among(connection, query, side, ids, order), most))
+def _bounded(connection: sa.Connection, query: str, side: str, other: str, ids: Collection[int]) -> list[Any]:
+    """The links with one of these articles on this side; of more than MOST_PAIRS the latest, which were asked for."""
+    found = list(among(connection, query, side, ids, f" LIMIT {MOST_PAIRS}"))
+    if len(found) >= MOST_PAIRS:
+        order = f" ORDER BY {side} DESC, {other} DESC LIMIT {MOST_PAIRS}"
+        found = list(islice(among(connection, query, side, ids, order), MOST_PAIRS))
     return found
 
 

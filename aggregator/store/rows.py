@@ -16,17 +16,12 @@ import sqlalchemy as sa
 
 from aggregator.dedup import nearby, story
 from aggregator.dedup.nearby import Entries, Numbers, Places
-from aggregator.store.relations import SPAN, TIE_BITS
+from aggregator.store.relations import TIE_BITS, span_of
 from aggregator.store.statements import parts, rows_of
 
 _CLOSE = 60 << TIE_BITS
 """Moments no further apart are looked up together."""
 _WINDOW = int(story.WINDOW.total_seconds() // 60) << TIE_BITS
-
-
-def _spans(moments: Numbers) -> Numbers:
-    found: Numbers = (moments >> TIE_BITS) // SPAN
-    return found
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,7 +37,7 @@ class _Runs:
         """All moments of each key, as few runs as may be."""
         order = np.lexsort((moments, keys))
         keys, moments = keys[order], moments[order]
-        apart = (np.diff(keys) > 0) | (np.diff(moments) > _CLOSE) | (np.diff(_spans(moments)) > 0)
+        apart = (np.diff(keys) > 0) | (np.diff(moments) > _CLOSE) | (np.diff(span_of(moments)) > 0)
         starts = np.flatnonzero(np.append(True, apart))
         return cls(keys[starts], moments[starts], moments[np.append(starts[1:], len(keys)) - 1])
 
@@ -96,7 +91,7 @@ class _Look:
 
     def __init__(self, connection: sa.Connection, keys: Numbers, runs: _Runs) -> None:
         self._connection, self._keys, self._runs = connection, keys, runs
-        self._spans = _spans(runs.first)
+        self._spans = span_of(runs.first)
 
     def around(self) -> Entries:
         """In each run's span; and in those before and behind it where more is wanted and a window reaches there."""
@@ -105,8 +100,8 @@ class _Look:
         if first is None:
             return _joined([])
         here, before, after = self._here()
-        early = (before < nearby.BETWEEN) & (_spans(runs.first - _WINDOW) < spans) & (spans > first)
-        late = (after < nearby.BETWEEN) & (_spans(runs.last + _WINDOW) > spans) & (spans < last)
+        early = (before < nearby.BETWEEN) & (span_of(runs.first - _WINDOW) < spans) & (spans > first)
+        late = (after < nearby.BETWEEN) & (span_of(runs.last + _WINDOW) > spans) & (spans < last)
         earlier = self._end(_LATEST, runs.keys[early], spans[early] - 1)
         return _joined([*here, earlier, self._end(_EARLIEST, runs.keys[late], spans[late] + 1)])
 

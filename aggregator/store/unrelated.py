@@ -11,14 +11,14 @@ from aggregator.store import articles
 from aggregator.store.schema import article, unrelated
 from aggregator.store.statements import chunked
 
+_PUT = sa.text("INSERT INTO unrelated (article_id) VALUES (:id) ON CONFLICT (article_id) DO NOTHING")
+
 
 def put(connection: sa.Connection, ids: Iterable[int]) -> None:
     """These wait from now on; those that do already go on waiting."""
-    wanted = set(ids)
-    for part in chunked(wanted):
-        connection.execute(sa.delete(unrelated).where(unrelated.c.article_id.in_(part)))
-    if wanted:
-        connection.execute(sa.insert(unrelated), [{"article_id": one} for one in sorted(wanted)])
+    rows = [{"id": one} for one in sorted(set(ids))]
+    if rows:
+        connection.execute(_PUT, rows)
 
 
 def are_there(connection: sa.Connection) -> bool:
